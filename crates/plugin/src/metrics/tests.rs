@@ -1,0 +1,59 @@
+use super::*;
+
+#[test]
+fn counters_of_all_threads_are_summed_and_outlive_their_thread() {
+    let counter = Registry::new().counter("test_total", "Counts.");
+    counter.inc();
+    for _ in 0..4 {
+        let counter = counter.clone();
+        std::thread::spawn(move || counter.inc_by(10)).join().unwrap();
+    }
+    assert_eq!(counter.get(), 41);
+}
+
+#[test]
+fn a_family_asked_for_twice_goes_on_counting() {
+    let registry = Registry::new();
+    registry.counter_vec("again_total", "Counts.", &["a"]).with(&["x"]).inc();
+    registry.counter_vec("again_total", "Counts.", &["a"]).with(&["x"]).inc();
+    assert_eq!(registry.counter_vec("again_total", "Counts.", &["a"]).with(&["x"]).get(), 2);
+}
+
+#[test]
+fn the_text_format_is_as_prometheus_reads_it() {
+    let registry = Registry::new();
+    registry.counter_vec("b_total", "Bees.", &["zone", "type"]).with(&["a.\"", "A"]).inc_by(3);
+    registry.gauge("a", "Size.").set(1.5);
+    registry.gauge_vec("r", "Read.", &["x"]).read_with(&["1"], || Some(4.0));
+    registry.gauge_vec("r", "Read.", &["x"]).read_with(&["2"], || None);
+    let histogram = registry.histogram_vec("h", "Times.", &[], &[0.5, 1.0]).with(&[]);
+    histogram.observe(0.5);
+    histogram.observe(0.75);
+    histogram.observe(9.0);
+    let text = registry.text();
+    let expected = [
+        "# HELP a Size.",
+        "# TYPE a gauge",
+        "a 1.5",
+        "# HELP b_total Bees.",
+        "# TYPE b_total counter",
+        "b_total{type=\"A\",zone=\"a.\\\"\"} 3",
+        "h_bucket{le=\"0.5\"} 1",
+        "h_bucket{le=\"1\"} 2",
+        "h_bucket{le=\"+Inf\"} 3",
+        "h_sum 10.25",
+        "h_count 3",
+        "r{x=\"1\"} 4",
+    ];
+    for line in expected {
+        assert!(text.lines().any(|l| l == line), "`{line}` is missing in\n{text}");
+    }
+    assert!(!text.contains("x=\"2\""), "{text}");
+    assert!(text.contains("process_resident_memory_bytes"), "{text}");
+}
+
+#[test]
+fn latency_buckets_run_from_a_quarter_of_a_millisecond_to_eight_seconds() {
+    assert_eq!(LATENCY_BOUNDS.first(), Some(&0.000_25));
+    assert_eq!(LATENCY_BOUNDS.last(), Some(&8.192));
+}
