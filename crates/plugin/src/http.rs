@@ -137,8 +137,8 @@ impl HttpListener {
 
 fn encode(answer: HttpResponse) -> hyper::Response<Full<Bytes>> {
     let mut response = hyper::Response::new(Full::new(answer.body));
-    *response.status_mut() =
-        hyper::StatusCode::from_u16(answer.status).unwrap_or(hyper::StatusCode::INTERNAL_SERVER_ERROR);
+    *response.status_mut() = hyper::StatusCode::from_u16(answer.status)
+        .unwrap_or(hyper::StatusCode::INTERNAL_SERVER_ERROR);
     let content_type = hyper::header::HeaderValue::from_static(answer.content_type);
     response.headers_mut().insert(hyper::header::CONTENT_TYPE, content_type);
     response
@@ -150,7 +150,8 @@ fn listen(address: &str) -> io::Result<TcpListener> {
             io::Error::new(io::ErrorKind::InvalidInput, format!("`{port}` is not a port"))
         })?;
         // All addresses of both families where there are both.
-        return listen_at(([0_u16; 8], port).into()).or_else(|_| listen_at(([0, 0, 0, 0], port).into()));
+        return listen_at(([0_u16; 8], port).into())
+            .or_else(|_| listen_at(([0, 0, 0, 0], port).into()));
     }
     let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
     // `localhost` may have an address of each family: the IPv4 one first, which is what probes use.

@@ -181,7 +181,8 @@ impl Family {
     ) -> Option<T> {
         assert_eq!(labels.len(), self.labels.len(), "labels of {}", self.name);
         let key = self.key(labels);
-        let matching = |child: &&Child| child.labels.iter().map(|l| &**l).eq(labels.iter().copied());
+        let matching =
+            |child: &&Child| child.labels.iter().map(|l| &**l).eq(labels.iter().copied());
         {
             let children = self.children.read().unwrap_or_else(PoisonError::into_inner);
             if let Some(child) = children.get(&key).and_then(|same| same.iter().find(matching)) {

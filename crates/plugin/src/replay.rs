@@ -125,7 +125,8 @@ impl Epochs {
 
     fn stripe(&self, key: impl std::hash::Hash) -> u32 {
         let mask = self.0.stripes.len() as u64 - 1;
-        u32::try_from(self.0.hasher.hash_one(key) & mask).expect("there are fewer than 2^32 stripes")
+        u32::try_from(self.0.hasher.hash_one(key) & mask)
+            .expect("there are fewer than 2^32 stripes")
     }
 }
 

@@ -19,7 +19,9 @@ impl Zones {
         let mut kept = Vec::new();
         let mut zones = Vec::new();
         for text in written {
-            let Ok(name) = Name::from_ascii(&text).or_else(|_| Name::from_utf8(&text)) else { continue };
+            let Ok(name) = Name::from_ascii(&text).or_else(|_| Name::from_utf8(&text)) else {
+                continue;
+            };
             if !kept.contains(&text) {
                 zones.push(name.to_lowercase());
                 kept.push(text);

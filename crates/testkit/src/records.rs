@@ -13,7 +13,8 @@ pub fn record(line: &str) -> Record {
     let ttl = word().parse().unwrap_or_else(|e| panic!("`{line}`: {e}"));
     let class: DNSClass = word().parse().unwrap_or_else(|e| panic!("`{line}`: {e}"));
     let rtype: RecordType = word().parse().unwrap_or_else(|e| panic!("`{line}`: {e}"));
-    let rdata = RData::try_from_str(rtype, word().trim()).unwrap_or_else(|e| panic!("`{line}`: {e}"));
+    let rdata =
+        RData::try_from_str(rtype, word().trim()).unwrap_or_else(|e| panic!("`{line}`: {e}"));
     let mut record = Record::from_rdata(owner, ttl, rdata);
     record.dns_class = class;
     record

@@ -25,7 +25,9 @@ impl StubUpstream {
     ///
     /// # Panics
     /// Where no port can be had.
-    pub async fn start(answer: impl Fn(Message) -> Option<Message> + Send + Sync + 'static) -> Self {
+    pub async fn start(
+        answer: impl Fn(Message) -> Option<Message> + Send + Sync + 'static,
+    ) -> Self {
         let answer: Arc<Answer> = Arc::new(answer);
         // The kernel picks the port for TCP; try again where UDP has it in use.
         let (tcp, udp) = loop {

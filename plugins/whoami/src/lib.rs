@@ -36,9 +36,7 @@ impl Plugin for Whoami {
         reply.metadata.authoritative = true;
         reply.add_additional(Record::from_rdata(request.qname().clone(), 0, address));
         // A name too long to take one more label has no SRV owner.
-        if let Ok(owner) = request
-            .qname()
-            .prepend_label(format!("_{}", request.origin().transport))
+        if let Ok(owner) = request.qname().prepend_label(format!("_{}", request.origin().transport))
         {
             reply.add_additional(Record::from_rdata(owner, 0, port));
         }

@@ -39,7 +39,8 @@ thread_local! {
 fn claim() -> &'static Block {
     let mut blocks = BLOCKS.lock().unwrap_or_else(PoisonError::into_inner);
     blocks.idle.pop().unwrap_or_else(|| {
-        let block: &'static Block = Box::leak(Box::new(Block { pages: [const { OnceLock::new() }; N_PAGES] }));
+        let block: &'static Block =
+            Box::leak(Box::new(Block { pages: [const { OnceLock::new() }; N_PAGES] }));
         blocks.all.push(block);
         block
     })

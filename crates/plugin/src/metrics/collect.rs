@@ -36,7 +36,11 @@ impl Collector for Families {
             let families = self.0.families.lock().unwrap_or_else(PoisonError::into_inner);
             families.values().cloned().collect()
         };
-        families.iter().map(|family| collect(family)).filter(|f| !f.get_metric().is_empty()).collect()
+        families
+            .iter()
+            .map(|family| collect(family))
+            .filter(|f| !f.get_metric().is_empty())
+            .collect()
     }
 }
 
