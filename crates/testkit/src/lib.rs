@@ -11,12 +11,14 @@
 //! answers from zone-file lines, [`StubUpstream`] is a real socket that answers what a closure says.
 
 mod kit;
+mod logs;
 mod query;
 mod records;
 mod table;
 mod upstream;
 
 pub use kit::{Kit, rendered};
+pub use logs::Logs;
 pub use query::{Query, ask, query};
 pub use records::{lines, record, records};
 pub use table::Table;

@@ -1,0 +1,38 @@
+//! Logs each query with its reply, in the format of CoreDNS.
+//!
+//! ```text
+//!  query ─► first scope with the name ─► next plugin ─► class wanted? ─► one line
+//!               └─ none: not logged
+//! ```
+//!
+//! Lines are handed to the server's log, which writes them without holding an answer up.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`config`] | the directives, typed |
+//! | [`format`] | a line's format: text and placeholders |
+//! | [`class`] | what kind of answer a reply is |
+//! | [`names`] | names, types, classes and response codes as they are written |
+//! | [`serve`] | the handler |
+
+mod class;
+mod config;
+mod format;
+mod names;
+mod serve;
+
+use plugin::{Diagnostic, Plugin, PluginSpec, Setup};
+
+use config::Config;
+use serve::Log;
+
+/// The `log` directive. It may be repeated; all of them make one plugin.
+pub const PLUGIN: PluginSpec = PluginSpec { name: "log", setup };
+
+fn setup(setup: &mut Setup<'_>) -> Result<Box<dyn Plugin>, Diagnostic> {
+    let Config { rules } = Config::parse(setup);
+    Ok(Box::new(Log { rules }))
+}
+
+#[cfg(test)]
+mod tests;
