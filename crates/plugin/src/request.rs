@@ -19,6 +19,8 @@ pub struct Request {
     zone: Arc<str>,
     view: Arc<str>,
     resolver: Arc<dyn Resolve>,
+    /// How many internal look-ups this one is nested in.
+    depth: u8,
 }
 
 /// Where a query came from and how.
@@ -95,7 +97,7 @@ impl Request {
         resolver: Arc<dyn Resolve>,
     ) -> Self {
         assert!(!message.queries.is_empty(), "the listener rejects queries without a question");
-        Self { message, origin, server, zone, view, resolver }
+        Self { message, origin, server, zone, view, resolver, depth: 0 }
     }
 
     /// The question.
@@ -194,11 +196,21 @@ impl Request {
     /// Looks a name up as the client would: through this listener's zones, plugins and caches, with
     /// this request's flags, EDNS and addresses. For CNAME targets outside the plugin's own data.
     pub async fn lookup(&self, qname: Name, qtype: RecordType) -> Result<Reply, ServeError> {
+        if self.depth >= MAX_LOOKUP_DEPTH {
+            return Err(ServeError::failed(format!("too many look-ups in a row at {qname}")));
+        }
         let mut request = self.clone();
+        request.depth += 1;
         let mut question = Query::query(qname, qtype);
         question.set_query_class(self.question().query_class());
         request.message.queries = vec![question];
         self.resolver.resolve(request).await
+    }
+
+    /// Puts a request that re-entered the listener into the server block that matched.
+    pub fn set_route(&mut self, zone: Arc<str>, view: Arc<str>) {
+        self.zone = zone;
+        self.view = view;
     }
 
     /// What [`Request::lookup`] goes through.
@@ -216,3 +228,6 @@ impl fmt::Debug for Request {
             .finish_non_exhaustive()
     }
 }
+
+/// Chains of names through several plugins end here; CoreDNS follows about as many.
+const MAX_LOOKUP_DEPTH: u8 = 12;

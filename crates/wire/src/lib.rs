@@ -13,7 +13,7 @@ mod query;
 mod screen;
 
 pub use name::{LowerName, MAX_NAME_LEN, skip_name};
-pub use query::{Opt, QueryView};
+pub use query::{Opt, QueryView, Question};
 pub use screen::{Screened, malformed_after_question, rejection, screen};
 
 /// Octets of the header (RFC 1035 §4.1.1).

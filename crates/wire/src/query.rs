@@ -107,6 +107,29 @@ impl<'a> Opt<'a> {
     }
 }
 
+/// The first question of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Question<'a> {
+    /// The name asked for, in wire format and the client's letter case; never compressed.
+    pub qname: &'a [u8],
+    /// QTYPE.
+    pub qtype: u16,
+    /// QCLASS.
+    pub qclass: u16,
+}
+
+impl<'a> Question<'a> {
+    /// Reads the first question; `None` where its name is compressed, too long or cut off.
+    pub fn parse(message: &'a [u8]) -> Option<Self> {
+        let end = question_end(message)?;
+        Some(Self {
+            qname: &message[HEADER_LEN..end - 4],
+            qtype: u16_at(message, end - 4)?,
+            qclass: u16_at(message, end - 2)?,
+        })
+    }
+}
+
 /// The offset after the first question; `None` where its name is compressed, too long or cut off.
 pub(crate) fn question_end(message: &[u8]) -> Option<usize> {
     let mut at = HEADER_LEN;

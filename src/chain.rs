@@ -1,0 +1,211 @@
+//! The general path: message in, reply out, errors to RCODEs.
+//!
+//! ```text
+//!  bytes ─ screen ─ decode ─ EDNS version, class ─ route ─ chain ─ finish ─► bytes
+//!             └─► drop, FORMERR, NOTIMP    └─► BADVERS, REFUSED
+//! ```
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use crate::chain::dnsmetrics::DnsMetrics;
+use arc_swap::ArcSwap;
+use futures::FutureExt;
+use hickory_proto::op::{Edns, Message, MessageType, ResponseCode};
+use hickory_proto::rr::DNSClass;
+use hickory_proto::serialize::binary::BinEncodable;
+use plugin::metrics::Counter;
+use plugin::{Origin, Reply, Request, Resolve, ServeError, ServerInfo, async_trait};
+use wire::Screened;
+
+use crate::finish::{Client, finish};
+use crate::routes::{Route, Routes};
+
+/// One address that is listened on; shared by all workers, it outlives configurations.
+pub(crate) struct Listener {
+    /// Named in metrics.
+    pub(crate) server: Arc<ServerInfo>,
+    /// The blocks that are served here; swapped on reload.
+    pub(crate) routes: ArcSwap<Routes>,
+    metrics: ListenerMetrics,
+}
+
+/// What the server itself counts.
+#[derive(Clone)]
+pub(crate) struct ListenerMetrics {
+    pub(crate) dns: DnsMetrics,
+    pub(crate) panics: Counter,
+}
+
+/// What to do with a message.
+pub(crate) enum Decoded {
+    /// Ask the chain.
+    Query(Box<Message>),
+    /// Send this.
+    Reply(Vec<u8>),
+    /// Say nothing.
+    Silence,
+}
+
+/// Decodes what is worth it and answers what can be answered without the chain.
+pub(crate) fn decode(bytes: &[u8]) -> Decoded {
+    let screened = wire::screen(bytes);
+    let rejection = |reply: Option<Vec<u8>>| reply.map_or(Decoded::Silence, Decoded::Reply);
+    if screened != Screened::Query {
+        return rejection(wire::rejection(bytes, screened));
+    }
+    match Message::from_vec(bytes) {
+        Ok(message) if message.queries.len() == 1 => Decoded::Query(Box::new(message)),
+        _ => rejection(wire::malformed_after_question(bytes)),
+    }
+}
+
+impl Listener {
+    pub(crate) fn new(
+        server: ServerInfo,
+        routes: Arc<Routes>,
+        metrics: ListenerMetrics,
+    ) -> Arc<Self> {
+        Arc::new(Self { server: Arc::new(server), routes: ArcSwap::new(routes), metrics })
+    }
+
+    /// Answers a query; `None` where the client is to hear nothing.
+    pub(crate) async fn answer(
+        self: Arc<Self>,
+        message: Message,
+        origin: Origin,
+    ) -> Option<Vec<u8>> {
+        let client = Client {
+            edns: message.edns.clone(),
+            address: origin.client,
+            transport: origin.transport,
+        };
+        let skeleton = skeleton(&message);
+        if client.edns.as_ref().is_some_and(|edns| edns.version() != 0) {
+            // RFC 6891 §6.1.3: the highest version that is implemented, and BADVERS.
+            return finish_rcode(skeleton, ResponseCode::BADVERS, &client);
+        }
+        let (reply, edes) = match self.serve(message, origin).await {
+            Ok(reply) => {
+                let edes = reply.edes().to_vec();
+                (reply.into_message()?, edes)
+            }
+            Err(error) => {
+                let mut reply = skeleton.clone();
+                reply.metadata.response_code = error.rcode();
+                (reply, error.ede().cloned().into_iter().collect())
+            }
+        };
+        match finish(reply, &edes, &client) {
+            Ok(bytes) => Some(bytes),
+            Err(error) => {
+                tracing::debug!(%error, "a reply cannot be encoded");
+                finish_rcode(skeleton, ResponseCode::ServFail, &client)
+            }
+        }
+    }
+
+    /// Finds the block and asks its chain.
+    async fn serve(
+        self: &Arc<Self>,
+        message: Message,
+        origin: Origin,
+    ) -> Result<Reply, ServeError> {
+        let route = {
+            let routes = self.routes.load();
+            let class = message.queries[0].query_class();
+            if class != DNSClass::IN && !routes.serves_all_classes {
+                None
+            } else {
+                find(&routes, &message).cloned()
+            }
+        };
+        let Some(route) = route else {
+            return Err(self.dropped(&message, &origin, ResponseCode::Refused));
+        };
+        if route.chain.is_empty() {
+            return Err(self.dropped(&message, &origin, ResponseCode::Refused));
+        }
+        let resolver: Arc<dyn Resolve> = Arc::<Self>::clone(self);
+        let request = Request::new(
+            message,
+            origin,
+            Arc::clone(&self.server),
+            Arc::clone(&route.zone),
+            Arc::clone(&route.view),
+            resolver,
+        );
+        if crate::log::is_debug() {
+            // As CoreDNS with `debug`: a panic ends the process, with its trace.
+            return route.chain.serve(&request).await;
+        }
+        match AssertUnwindSafe(route.chain.serve(&request)).catch_unwind().await {
+            Ok(reply) => reply,
+            Err(_) => {
+                self.metrics.panics.inc();
+                tracing::error!("recovered from a panic while answering {}", request.question());
+                Err(self.dropped(request.message(), &origin, ResponseCode::ServFail))
+            }
+        }
+    }
+
+    /// Counts a query that no chain answered.
+    fn dropped(&self, message: &Message, origin: &Origin, rcode: ResponseCode) -> ServeError {
+        self.metrics.dns.dropped(&self.server, message, origin, rcode);
+        ServeError::rcode_only(rcode)
+    }
+}
+
+#[async_trait]
+impl Resolve for Listener {
+    async fn resolve(&self, mut request: Request) -> Result<Reply, ServeError> {
+        let route = find(&self.routes.load(), request.message()).cloned();
+        let route = route.ok_or_else(|| ServeError::rcode_only(ResponseCode::Refused))?;
+        if route.chain.is_empty() {
+            return Err(ServeError::rcode_only(ResponseCode::Refused));
+        }
+        request.set_route(Arc::clone(&route.zone), Arc::clone(&route.view));
+        route.chain.serve(&request).await
+    }
+}
+
+fn find<'a>(routes: &'a Routes, message: &Message) -> Option<&'a Arc<Route>> {
+    let question = message.queries.first()?;
+    let qname = question.name().to_bytes().ok()?;
+    routes.find(&qname, question.query_type().into())
+}
+
+/// An empty reply to a message.
+fn skeleton(message: &Message) -> Message {
+    let mut reply =
+        Message::new(message.metadata.id, MessageType::Response, message.metadata.op_code);
+    reply.metadata.recursion_desired = message.metadata.recursion_desired;
+    reply.metadata.checking_disabled = message.metadata.checking_disabled;
+    reply.queries.clone_from(&message.queries);
+    reply
+}
+
+fn finish_rcode(mut reply: Message, rcode: ResponseCode, client: &Client) -> Option<Vec<u8>> {
+    reply.metadata.response_code = rcode;
+    if rcode == ResponseCode::BADVERS {
+        reply.edns = Some(Edns::new());
+    }
+    finish(reply, &[], client).ok()
+}
+pub(crate) mod dnsmetrics {
+    #[derive(Clone)]
+    pub(crate) struct DnsMetrics;
+    impl DnsMetrics {
+        pub(crate) fn declare(_: &plugin::metrics::Registry) -> Self {
+            Self
+        }
+        pub(crate) fn dropped(
+            &self,
+            _: &plugin::ServerInfo,
+            _: &hickory_proto::op::Message,
+            _: &plugin::Origin,
+            _: hickory_proto::op::ResponseCode,
+        ) {
+        }
+    }
+}

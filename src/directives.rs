@@ -1,0 +1,166 @@
+//! THE ordered list of directives.
+//!
+//! The order is the chain: for every server block the plugins that its Corefile names are called in the
+//! order of this list, whatever the order in the Corefile. It is CoreDNS's order, so that a Corefile means
+//! the same.
+
+use plugin::{PluginSpec, metrics::Registry};
+
+use crate::settings::{self, Setting};
+
+/// What a name in a Corefile stands for.
+#[derive(Clone, Copy, Debug)]
+pub enum Kind {
+    /// A plugin that is compiled in.
+    Plugin(PluginSpec),
+    /// A directive that sets up the server instead of answering.
+    Setting(Setting),
+    /// A plugin of CoreDNS that Rhumb does not have yet; what to do instead.
+    NotYet(&'static str),
+    /// A plugin of CoreDNS that Rhumb will not have soon; what to do instead.
+    NotPlanned(&'static str),
+}
+
+/// One name with what it stands for.
+#[derive(Clone, Copy, Debug)]
+pub struct Entry {
+    /// The directive's name.
+    pub name: &'static str,
+    /// What it stands for.
+    pub kind: Kind,
+}
+
+/// The directives that a server knows, in chain order.
+#[derive(Clone, Debug)]
+pub struct Directives {
+    entries: Vec<Entry>,
+}
+
+/// The built-in directives, in chain order.
+pub fn directives() -> Directives {
+    Directives { entries: BUILT_IN.to_vec() }
+}
+
+impl Directives {
+    /// Puts a plugin into the chain right before `name`; at the end where there is no such name.
+    #[must_use]
+    pub fn before(mut self, name: &str, spec: &PluginSpec) -> Self {
+        let at = self.position(name).unwrap_or(self.entries.len());
+        self.entries.insert(at, Entry { name: spec.name, kind: Kind::Plugin(*spec) });
+        self
+    }
+
+    /// The entries, in chain order.
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// What a name stands for.
+    pub fn find(&self, name: &str) -> Option<&Entry> {
+        self.entries.iter().find(|entry| entry.name == name)
+    }
+
+    /// The names that work, for suggestions.
+    pub fn served(&self) -> Vec<&'static str> {
+        let is_served = |kind: &Kind| matches!(kind, Kind::Plugin(_) | Kind::Setting(_));
+        self.entries.iter().filter(|e| is_served(&e.kind)).map(|e| e.name).collect()
+    }
+
+    fn position(&self, name: &str) -> Option<usize> {
+        self.entries.iter().position(|entry| entry.name == name)
+    }
+}
+
+/// Metrics that show from the start, whether or not a Corefile names the plugin.
+pub(crate) fn declare_metrics(metrics: &Registry) {
+    metrics.counter("coredns_panics_total", "A metrics that counts the number of panics.");
+}
+
+const fn plugin(spec: PluginSpec) -> Entry {
+    Entry { name: spec.name, kind: Kind::Plugin(spec) }
+}
+
+const fn setting(name: &'static str, setting: Setting) -> Entry {
+    Entry { name, kind: Kind::Setting(setting) }
+}
+
+const fn not_yet(name: &'static str) -> Entry {
+    Entry { name, kind: Kind::NotYet("leave it out until a release serves it; see CHANGELOG.md") }
+}
+
+const fn not_planned(name: &'static str, instead: &'static str) -> Entry {
+    Entry { name, kind: Kind::NotPlanned(instead) }
+}
+
+const BUILT_IN: &[Entry] = &[
+    // Where relative paths start: every other directive may name a file.
+    setting("root", settings::root::SETTING),
+    not_yet("metadata"),
+    not_yet("geoip"),
+    not_yet("cancel"),
+    not_yet("proxyproto"),
+    not_yet("quic"),
+    not_yet("grpc_server"),
+    not_yet("https"),
+    not_yet("https3"),
+    not_yet("timeouts"),
+    not_yet("multisocket"),
+    // When a new Corefile is looked for.
+    setting("reload", settings::reload::SETTING),
+    not_yet("nsid"),
+    not_yet("bufsize"),
+    // Which addresses the block listens on: plugins below ask their own listener.
+    setting("bind", settings::bind::SETTING),
+    setting("debug", settings::debug::SETTING),
+    not_yet("trace"),
+    // Beside the chain: they look at the other plugins and at the listener.
+    plugin(rhumb_ready::PLUGIN),
+    not_yet("health"),
+    not_yet("pprof"),
+    not_yet("shed"),
+    // Above all that answer, so that every reply is counted, logged and explained.
+    not_yet("prometheus"),
+    plugin(rhumb_errors::PLUGIN),
+    plugin(rhumb_log::PLUGIN),
+    not_yet("dnstap"),
+    not_yet("local"),
+    not_yet("dns64"),
+    not_yet("any"),
+    not_yet("chaos"),
+    // Above the cache, so that cached RRsets are shuffled too.
+    not_yet("loadbalance"),
+    not_yet("tsig"),
+    not_yet("rewrite"),
+    not_yet("autopath"),
+    not_yet("acl"),
+    // Above everything that costs a look-up.
+    plugin(rhumb_cache::PLUGIN),
+    not_yet("header"),
+    not_yet("dnssec"),
+    not_yet("tls"),
+    not_yet("minimal"),
+    not_yet("template"),
+    not_yet("transfer"),
+    not_yet("hosts"),
+    not_planned("route53", "transfer the zone to a name server and `forward` to that"),
+    not_planned("azure", "transfer the zone to a name server and `forward` to that"),
+    not_planned("clouddns", "transfer the zone to a name server and `forward` to that"),
+    not_yet("k8s_external"),
+    // Our own data before anybody else's.
+    not_yet("kubernetes"),
+    not_yet("file"),
+    not_yet("auto"),
+    not_yet("secondary"),
+    not_yet("etcd"),
+    // Right above forward, whose loops it finds.
+    not_yet("loop"),
+    not_yet("forward"),
+    not_yet("grpc"),
+    // These answer everything: nothing below them is ever asked.
+    plugin(rhumb_erratic::PLUGIN),
+    plugin(rhumb_whoami::PLUGIN),
+    not_yet("on"),
+    not_yet("sign"),
+    not_yet("view"),
+    not_yet("nomad"),
+];

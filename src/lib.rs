@@ -1,0 +1,37 @@
+//! Rhumb, a cluster DNS server: the server's own part, which is glue and no DNS semantics.
+//!
+//! A build with plugins of one's own is this `main`:
+//!
+//! ```ignore
+//! fn main() -> std::process::ExitCode {
+//!     rhumb::run(&rhumb::directives().before("forward", &acme::PLUGIN))
+//! }
+//! ```
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`directives`](mod@directives) | THE ordered list of plugins |
+//! | `cli` | the command line, CoreDNS's flags and our sub-commands |
+//! | `assemble` | Corefile tree to server blocks to compiled chains |
+//! | `routes`, `chain`, `finish` | a message on its way through a listener |
+//! | `listen` | workers with their UDP and TCP sockets |
+//! | `settings` | directives that set up the server instead of answering |
+//! | `lifecycle` | start, reload, lame duck, shutdown |
+//! | `log` | log lines as CoreDNS writes them |
+
+mod assemble;
+mod chain;
+mod cli;
+pub mod directives;
+mod finish;
+mod lifecycle;
+mod listen;
+mod log;
+mod routes;
+mod settings;
+
+pub use cli::run;
+pub use directives::{Directives, directives};
+
+/// The release.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");

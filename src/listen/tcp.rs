@@ -1,0 +1,278 @@
+//! DNS over TCP (RFC 7766): queries of one connection are answered at the same time and in any order.
+//!
+//! ```text
+//!  read length, read query ──► answer ──┐
+//!  read length, read query ──► answer ──┼──► queue ──► write
+//!         (reader)            (at most N)             (writer)
+//! ```
+//!
+//! What a client can hold on to is bounded: connections in all and per address, queries in flight per
+//! connection, the time for a query to arrive, to be read, and for the connection as a whole.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::rc::Rc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use plugin::{Origin, Shutdown, Transport};
+use socket2::{Domain, Socket, Type};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::sync::{Semaphore, mpsc};
+use tokio::time::{Instant, timeout, timeout_at};
+
+use super::{Pending, WorkerState};
+use crate::chain::{Decoded, Listener, decode};
+
+/// Open connections of all workers.
+#[derive(Debug)]
+pub(crate) struct Connections {
+    most: usize,
+    most_per_client: usize,
+    open: Mutex<HashMap<IpAddr, usize, ahash::RandomState>>,
+    n_open: std::sync::atomic::AtomicUsize,
+}
+
+/// One open connection, until dropped.
+struct Connection {
+    connections: Arc<Connections>,
+    client: IpAddr,
+}
+
+impl Connections {
+    /// At most `most` in all, and half of that for one client: a node's cache is one client for many pods.
+    pub(crate) fn new(most: usize) -> Arc<Self> {
+        Arc::new(Self {
+            most,
+            most_per_client: (most / 2).max(1),
+            open: Mutex::default(),
+            n_open: std::sync::atomic::AtomicUsize::new(0),
+        })
+    }
+
+    /// `None` where there are as many as may be.
+    fn begin(self: &Arc<Self>, client: IpAddr) -> Option<Connection> {
+        use std::sync::atomic::Ordering::Relaxed;
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let n_of_client = open.get(&client).copied().unwrap_or(0);
+        if self.n_open.load(Relaxed) >= self.most || n_of_client >= self.most_per_client {
+            return None;
+        }
+        open.insert(client, n_of_client + 1);
+        self.n_open.fetch_add(1, Relaxed);
+        Some(Connection { connections: Arc::clone(self), client })
+    }
+
+    /// How long a connection may be idle: less when there is hardly room for more.
+    fn idle_timeout(&self) -> Duration {
+        let n_open = self.n_open.load(std::sync::atomic::Ordering::Relaxed);
+        if n_open * 4 > self.most * 3 { IDLE_TIMEOUT_WHEN_FULL } else { IDLE_TIMEOUT }
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        let mut open = self.connections.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(n_of_client) = open.get_mut(&self.client) {
+            *n_of_client -= 1;
+            if *n_of_client == 0 {
+                open.remove(&self.client);
+            }
+        }
+        self.connections.n_open.fetch_sub(1, std::sync::atomic::Ordering::Relaxed);
+    }
+}
+
+/// A listening socket that others may share (`SO_REUSEPORT`).
+pub(super) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM.nonblocking(), None)?;
+    if address.is_ipv6() {
+        socket.set_only_v6(!address.ip().is_unspecified())?;
+    }
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+/// Accepts until the shutdown fires. Connections that are open then go on until they are idle.
+pub(super) async fn serve(
+    listener: TcpListener,
+    server: Arc<Listener>,
+    state: Rc<WorkerState>,
+    shutdown: Shutdown,
+) -> io::Result<()> {
+    let listener = tokio::net::TcpListener::from_std(listener)?;
+    let over = shutdown.fired();
+    tokio::pin!(over);
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            () = &mut over => return Ok(()),
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, client)) => {
+                let client = SocketAddr::new(client.ip().to_canonical(), client.port());
+                // Too many: closing at once tells a client to come back or to use UDP.
+                let Some(connection) = state.connections.begin(client.ip()) else { continue };
+                tokio::task::spawn_local(converse(
+                    stream,
+                    client,
+                    connection,
+                    Arc::clone(&server),
+                    Rc::clone(&state),
+                    shutdown.clone(),
+                ));
+            }
+            Err(error) if is_about_one_connection(&error) => {}
+            Err(error) => {
+                // Out of descriptors or memory: a loop without a pause would burn the core.
+                tracing::warn!("cannot accept TCP connections: {error}");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// `accept(2)`: errors of a connection that was gone before it was accepted.
+fn is_about_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted, WouldBlock};
+    matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted | WouldBlock)
+}
+
+async fn converse(
+    stream: TcpStream,
+    client: SocketAddr,
+    connection: Connection,
+    server: Arc<Listener>,
+    state: Rc<WorkerState>,
+    shutdown: Shutdown,
+) {
+    let Ok(local) = stream.local_addr() else { return };
+    let local = SocketAddr::new(local.ip().to_canonical(), local.port());
+    let _ = stream.set_nodelay(true);
+    let (reader, writer) = stream.into_split();
+    let (replies, queue) = mpsc::channel(MAX_IN_FLIGHT);
+    let writing = tokio::task::spawn_local(write(writer, queue));
+    let conversation = Conversation { client, local, server, state, replies };
+    conversation.read(reader, &connection.connections, &shutdown).await;
+    // The reader holds no sender any more: the writer ends after the last reply.
+    let _ = writing.await;
+    drop(connection);
+}
+
+struct Conversation {
+    client: SocketAddr,
+    local: SocketAddr,
+    server: Arc<Listener>,
+    state: Rc<WorkerState>,
+    replies: mpsc::Sender<Vec<u8>>,
+}
+
+impl Conversation {
+    /// Reads queries until the client is done or a limit is reached.
+    async fn read(self, mut reader: OwnedReadHalf, connections: &Connections, shutdown: &Shutdown) {
+        let end = Instant::now() + MAX_LIFETIME;
+        let in_flight = Arc::new(Semaphore::new(MAX_IN_FLIGHT));
+        let mut idle_timeout = FIRST_QUERY_TIMEOUT;
+        loop {
+            // One permit a query: a client that does not read its replies is not read from either.
+            let Ok(Ok(permit)) = timeout_at(end, Arc::clone(&in_flight).acquire_owned()).await
+            else {
+                return;
+            };
+            let idle_end = (Instant::now() + idle_timeout.min(connections.idle_timeout())).min(end);
+            let len = tokio::select! {
+                biased;
+                len = timeout_at(idle_end, reader.read_u16()) => len,
+                () = shutdown.fired() => return,
+            };
+            let Ok(Ok(len)) = len else { return };
+            let Some(query) = read_query(&mut reader, usize::from(len)).await else { return };
+            idle_timeout = IDLE_TIMEOUT;
+            let message = match decode(&query) {
+                Decoded::Query(message) => message,
+                Decoded::Reply(reply) => {
+                    if self.replies.send(reply).await.is_err() {
+                        return;
+                    }
+                    continue;
+                }
+                // It is no DNS that is spoken here.
+                Decoded::Silence => return,
+            };
+            let origin = Origin {
+                client: self.client,
+                local: self.local,
+                transport: Transport::Tcp,
+                len: query.len(),
+                arrived: Instant::now(),
+            };
+            let Some(pending) = Pending::begin(&self.state) else { return };
+            let answering = Arc::clone(&self.server).answer(*message, origin);
+            let replies = self.replies.clone();
+            tokio::task::spawn_local(async move {
+                if let Some(reply) = answering.await {
+                    let _ = replies.send(reply).await;
+                }
+                drop((permit, pending));
+            });
+        }
+    }
+}
+
+/// Reads a message of `len` octets; `None` where it does not come in time. Memory is taken as it comes.
+async fn read_query(reader: &mut OwnedReadHalf, len: usize) -> Option<Vec<u8>> {
+    let mut query = Vec::with_capacity(len.min(512));
+    let mut whole = reader.take(len as u64);
+    match timeout(READ_TIMEOUT, whole.read_to_end(&mut query)).await {
+        Ok(Ok(n_read)) if n_read == len => Some(query),
+        _ => None,
+    }
+}
+
+/// Writes replies in the order in which they are ready, until there can be no more.
+async fn write(mut writer: OwnedWriteHalf, mut queue: mpsc::Receiver<Vec<u8>>) {
+    while let Some(reply) = queue.recv().await {
+        let mut framed = Vec::with_capacity(reply.len() + 2);
+        frame(&mut framed, reply, &mut queue);
+        match timeout(WRITE_TIMEOUT, writer.write_all(&framed)).await {
+            Ok(Ok(())) => {}
+            // The client is gone or does not read: the queue closes, and the reader notices.
+            _ => return,
+        }
+    }
+}
+
+/// Frames the reply, and what else is ready, for one write.
+fn frame(framed: &mut Vec<u8>, first: Vec<u8>, queue: &mut mpsc::Receiver<Vec<u8>>) {
+    let mut next = Some(first);
+    while let Some(reply) = next {
+        // Replies are at most 65,535 octets: see `finish`.
+        let len = u16::try_from(reply.len()).unwrap_or(u16::MAX);
+        framed.extend_from_slice(&len.to_be_bytes());
+        framed.extend_from_slice(&reply[..usize::from(len)]);
+        next = if framed.len() < 16 * 1024 { queue.try_recv().ok() } else { None };
+    }
+}
+
+const BACKLOG: i32 = 1024;
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Queries of one connection that are answered at the same time.
+const MAX_IN_FLIGHT: usize = 128;
+/// From the connection to the first query; CoreDNS's `timeouts read`.
+const FIRST_QUERY_TIMEOUT: Duration = Duration::from_secs(3);
+/// From the first octet of a query to its last.
+const READ_TIMEOUT: Duration = Duration::from_secs(3);
+/// From one query to the next; CoreDNS's `timeouts idle`.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
+const IDLE_TIMEOUT_WHEN_FULL: Duration = Duration::from_secs(1);
+/// For a client to take a reply; CoreDNS's `timeouts write`.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
+/// A connection ends after this between two queries, whatever it does.
+const MAX_LIFETIME: Duration = Duration::from_secs(3600);

@@ -1,0 +1,122 @@
+//! DNS over UDP: batches in, batches out.
+//!
+//! What can be answered at once is answered within the batch; what has to wait becomes a task, and its
+//! reply goes out alone.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::os::fd::AsFd;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use plugin::{Origin, Shutdown, Transport};
+use tokio::io::Interest;
+use tokio::time::Instant;
+use udp::{Datagram, Inbox, Outbox};
+
+use super::{Pending, WorkerState};
+use crate::chain::{Decoded, Listener, decode};
+
+pub(super) use udp::bind;
+
+/// Serves until the shutdown fires.
+pub(super) async fn serve(
+    socket: UdpSocket,
+    listener: Arc<Listener>,
+    state: Rc<WorkerState>,
+    shutdown: Shutdown,
+) -> io::Result<()> {
+    let socket = Rc::new(tokio::net::UdpSocket::from_std(socket)?);
+    let bound = socket.local_addr()?;
+    let mut inbox = Inbox::new(BATCH, MAX_QUERY_LEN);
+    let mut outbox = Outbox::new();
+    let over = shutdown.fired();
+    tokio::pin!(over);
+    loop {
+        tokio::select! {
+            biased;
+            () = &mut over => return Ok(()),
+            ready = socket.readable() => ready?,
+        }
+        let received = socket.try_io(Interest::READABLE, || inbox.receive(socket.as_fd()));
+        let n_received = match received {
+            Ok(n_received) => n_received,
+            // Nothing there, or an ICMP error of an earlier reply that surfaces here.
+            Err(_) => continue,
+        };
+        let arrived = Instant::now();
+        for idx in 0..n_received {
+            let Some(datagram) = inbox.datagram(idx) else { continue };
+            if let Some(reply) = answer(&datagram, bound, arrived, &listener, &state, &socket) {
+                outbox.push(&reply, datagram.from, datagram.to);
+            }
+        }
+        if !outbox.is_empty() {
+            outbox.flush(socket.as_fd());
+        }
+        if n_received == BATCH {
+            // More is waiting: let timers and the tasks of other queries have their turn.
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+/// The reply, where it is known at once; otherwise a task will send it.
+fn answer(
+    datagram: &Datagram<'_>,
+    bound: SocketAddr,
+    arrived: Instant,
+    listener: &Arc<Listener>,
+    state: &Rc<WorkerState>,
+    socket: &Rc<tokio::net::UdpSocket>,
+) -> Option<Vec<u8>> {
+    if datagram.is_truncated || datagram.from.port() == 0 {
+        // Nothing that long is a query, and nobody listens on port 0.
+        return None;
+    }
+    let message = match decode(datagram.bytes) {
+        Decoded::Query(message) => message,
+        Decoded::Reply(reply) => return Some(reply),
+        Decoded::Silence => return None,
+    };
+    let origin = Origin {
+        client: SocketAddr::new(datagram.from.ip().to_canonical(), datagram.from.port()),
+        local: super::local(bound, datagram.to),
+        transport: Transport::Udp,
+        len: datagram.bytes.len(),
+        arrived,
+    };
+    let mut answering = Box::pin(Arc::clone(listener).answer(*message, origin));
+    // Most answers need to wait for nothing, so they need no task.
+    match answering.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(reply) => reply,
+        Poll::Pending => {
+            let pending = Pending::begin(state)?;
+            let later =
+                send_later(answering, datagram.from, datagram.to, Rc::clone(socket), pending);
+            tokio::task::spawn_local(later);
+            None
+        }
+    }
+}
+
+async fn send_later(
+    answering: Pin<Box<impl Future<Output = Option<Vec<u8>>>>>,
+    to: SocketAddr,
+    from: Option<IpAddr>,
+    socket: Rc<tokio::net::UdpSocket>,
+    _pending: Pending,
+) {
+    if let Some(reply) = answering.await {
+        let mut outbox = Outbox::new();
+        outbox.push(&reply, to, from);
+        outbox.flush(socket.as_fd());
+    }
+}
+
+/// Datagrams received with one call.
+const BATCH: usize = 32;
+/// The longest query taken. CoreDNS cuts at 512; EDNS options such as padding can be longer.
+const MAX_QUERY_LEN: usize = 4096;
