@@ -20,7 +20,7 @@ use crate::settings::reload::Reload;
 
 /// A server block under construction.
 #[derive(Default)]
-pub struct BlockDraft {
+pub(crate) struct BlockDraft {
     /// What plugins see of it.
     pub(crate) info: BlockInfo,
     /// The addresses of `bind`, without ports; `None` where there is no `bind`.

@@ -8,7 +8,6 @@
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use crate::chain::dnsmetrics::DnsMetrics;
 use arc_swap::ArcSwap;
 use futures::FutureExt;
 use hickory_proto::op::{Edns, Message, MessageType, ResponseCode};
@@ -16,7 +15,8 @@ use hickory_proto::rr::DNSClass;
 use hickory_proto::serialize::binary::BinEncodable;
 use plugin::metrics::Counter;
 use plugin::{Origin, Reply, Request, Resolve, ServeError, ServerInfo, async_trait};
-use wire::Screened;
+use rhumb_prometheus::{DnsMetrics, Dropped};
+use wire::{QueryView, Screened};
 
 use crate::finish::{Client, finish};
 use crate::routes::{Route, Routes};
@@ -37,10 +37,17 @@ pub(crate) struct ListenerMetrics {
     pub(crate) panics: Counter,
 }
 
+/// A query worth asking the chain.
+pub(crate) struct Query {
+    pub(crate) message: Box<Message>,
+    /// The UDP payload size as the client wrote it, which the codec rounds up to 512.
+    pub(crate) advertised_size: Option<u16>,
+}
+
 /// What to do with a message.
 pub(crate) enum Decoded {
     /// Ask the chain.
-    Query(Box<Message>),
+    Query(Query),
     /// Send this.
     Reply(Vec<u8>),
     /// Say nothing.
@@ -55,7 +62,12 @@ pub(crate) fn decode(bytes: &[u8]) -> Decoded {
         return rejection(wire::rejection(bytes, screened));
     }
     match Message::from_vec(bytes) {
-        Ok(message) if message.queries.len() == 1 => Decoded::Query(Box::new(message)),
+        Ok(message) if message.queries.len() == 1 => {
+            let opt = QueryView::parse(bytes).and_then(|view| view.opt());
+            let edns_size = message.edns.as_ref().map(Edns::max_payload);
+            let advertised_size = opt.map(|opt| opt.udp_payload_size).or(edns_size);
+            Decoded::Query(Query { message: Box::new(message), advertised_size })
+        }
         _ => rejection(wire::malformed_after_question(bytes)),
     }
 }
@@ -70,13 +82,12 @@ impl Listener {
     }
 
     /// Answers a query; `None` where the client is to hear nothing.
-    pub(crate) async fn answer(
-        self: Arc<Self>,
-        message: Message,
-        origin: Origin,
-    ) -> Option<Vec<u8>> {
+    pub(crate) async fn answer(self: Arc<Self>, query: Query, origin: Origin) -> Option<Vec<u8>> {
+        let Query { message, advertised_size } = query;
+        let message = *message;
         let client = Client {
             edns: message.edns.clone(),
+            advertised_size: advertised_size.unwrap_or(0),
             address: origin.client,
             transport: origin.transport,
         };
@@ -151,7 +162,15 @@ impl Listener {
 
     /// Counts a query that no chain answered.
     fn dropped(&self, message: &Message, origin: &Origin, rcode: ResponseCode) -> ServeError {
-        self.metrics.dns.dropped(&self.server, message, origin, rcode);
+        self.metrics.dns.dropped(&Dropped {
+            server: &self.server.label,
+            origin,
+            qtype: message.queries[0].query_type(),
+            dnssec_ok: message.edns.as_ref().is_some_and(|edns| edns.flags().dnssec_ok),
+            rcode,
+            // The header and the question go back.
+            response_len: 12 + message.queries[0].name().len() + 4,
+        });
         ServeError::rcode_only(rcode)
     }
 }
@@ -191,21 +210,4 @@ fn finish_rcode(mut reply: Message, rcode: ResponseCode, client: &Client) -> Opt
         reply.edns = Some(Edns::new());
     }
     finish(reply, &[], client).ok()
-}
-pub(crate) mod dnsmetrics {
-    #[derive(Clone)]
-    pub(crate) struct DnsMetrics;
-    impl DnsMetrics {
-        pub(crate) fn declare(_: &plugin::metrics::Registry) -> Self {
-            Self
-        }
-        pub(crate) fn dropped(
-            &self,
-            _: &plugin::ServerInfo,
-            _: &hickory_proto::op::Message,
-            _: &plugin::Origin,
-            _: hickory_proto::op::ResponseCode,
-        ) {
-        }
-    }
 }

@@ -10,7 +10,7 @@ use crate::settings::{self, Setting};
 
 /// What a name in a Corefile stands for.
 #[derive(Clone, Copy, Debug)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// A plugin that is compiled in.
     Plugin(PluginSpec),
     /// A directive that sets up the server instead of answering.
@@ -23,11 +23,11 @@ pub enum Kind {
 
 /// One name with what it stands for.
 #[derive(Clone, Copy, Debug)]
-pub struct Entry {
+pub(crate) struct Entry {
     /// The directive's name.
-    pub name: &'static str,
+    pub(crate) name: &'static str,
     /// What it stands for.
-    pub kind: Kind,
+    pub(crate) kind: Kind,
 }
 
 /// The directives that a server knows, in chain order.
@@ -51,17 +51,17 @@ impl Directives {
     }
 
     /// The entries, in chain order.
-    pub fn entries(&self) -> &[Entry] {
+    pub(crate) fn entries(&self) -> &[Entry] {
         &self.entries
     }
 
     /// What a name stands for.
-    pub fn find(&self, name: &str) -> Option<&Entry> {
+    pub(crate) fn find(&self, name: &str) -> Option<&Entry> {
         self.entries.iter().find(|entry| entry.name == name)
     }
 
     /// The names that work, for suggestions.
-    pub fn served(&self) -> Vec<&'static str> {
+    pub(crate) fn served(&self) -> Vec<&'static str> {
         let is_served = |kind: &Kind| matches!(kind, Kind::Plugin(_) | Kind::Setting(_));
         self.entries.iter().filter(|e| is_served(&e.kind)).map(|e| e.name).collect()
     }
@@ -115,11 +115,11 @@ const BUILT_IN: &[Entry] = &[
     not_yet("trace"),
     // Beside the chain: they look at the other plugins and at the listener.
     plugin(rhumb_ready::PLUGIN),
-    not_yet("health"),
+    plugin(rhumb_health::PLUGIN),
     not_yet("pprof"),
     not_yet("shed"),
     // Above all that answer, so that every reply is counted, logged and explained.
-    not_yet("prometheus"),
+    plugin(rhumb_prometheus::PLUGIN),
     plugin(rhumb_errors::PLUGIN),
     plugin(rhumb_log::PLUGIN),
     not_yet("dnstap"),
@@ -128,7 +128,7 @@ const BUILT_IN: &[Entry] = &[
     not_yet("any"),
     not_yet("chaos"),
     // Above the cache, so that cached RRsets are shuffled too.
-    not_yet("loadbalance"),
+    plugin(rhumb_loadbalance::PLUGIN),
     not_yet("tsig"),
     not_yet("rewrite"),
     not_yet("autopath"),
@@ -147,14 +147,14 @@ const BUILT_IN: &[Entry] = &[
     not_planned("clouddns", "transfer the zone to a name server and `forward` to that"),
     not_yet("k8s_external"),
     // Our own data before anybody else's.
-    not_yet("kubernetes"),
+    plugin(rhumb_kubernetes::PLUGIN),
     not_yet("file"),
     not_yet("auto"),
     not_yet("secondary"),
     not_yet("etcd"),
     // Right above forward, whose loops it finds.
     not_yet("loop"),
-    not_yet("forward"),
+    plugin(rhumb_forward::PLUGIN),
     not_yet("grpc"),
     // These answer everything: nothing below them is ever asked.
     plugin(rhumb_erratic::PLUGIN),

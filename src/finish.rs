@@ -14,6 +14,8 @@ use plugin::{Ede, Transport};
 pub(crate) struct Client {
     /// Its OPT record.
     pub(crate) edns: Option<Edns>,
+    /// The UDP payload size in its OPT record, as written.
+    pub(crate) advertised_size: u16,
     /// Where it is.
     pub(crate) address: SocketAddr,
     /// How it asked.
@@ -33,7 +35,7 @@ pub(crate) fn finish(
     let budget = match (client.transport.is_stream(), &client.edns) {
         (true, _) => u16::MAX,
         // RFC 6891 §6.2.3: values lower than 512 are treated as 512.
-        (false, Some(edns)) => edns.max_payload().max(512),
+        (false, Some(_)) => client.advertised_size.max(512),
         // RFC 1035 §2.3.4.
         (false, None) => 512,
     };
@@ -46,11 +48,11 @@ pub(crate) fn finish(
         budget.min(1220)
     };
     let mut bytes = Vec::with_capacity(512);
-    if encode(&reply, NameEncoding::Uncompressed, uncompressed_most, &mut bytes)? {
+    if encode(&reply, NameEncoding::Uncompressed, uncompressed_most, client, &mut bytes)? {
         return Ok(bytes);
     }
     bytes.clear();
-    encode(&reply, NameEncoding::Compressed, budget, &mut bytes)?;
+    encode(&reply, NameEncoding::Compressed, budget, client, &mut bytes)?;
     Ok(bytes)
 }
 
@@ -97,13 +99,17 @@ fn encode(
     reply: &Message,
     names: NameEncoding,
     most: u16,
+    client: &Client,
     bytes: &mut Vec<u8>,
 ) -> Result<bool, ProtoError> {
     let opt = reply.edns.as_ref().map(|edns| {
         let mut edns = edns.clone();
         edns.set_rcode_high(reply.metadata.response_code.high());
         let mut record = Record::from(&edns);
-        record.dns_class = DNSClass::for_opt(edns.max_payload());
+        if client.edns.is_some() {
+            // As the client wrote it, also where that is less than 512: as CoreDNS.
+            record.dns_class = DNSClass::OPT(client.advertised_size);
+        }
         record
     });
     let opt_len = opt.as_ref().map_or(Ok(0), |opt| opt.to_bytes().map(|bytes| bytes.len()))?;

@@ -17,11 +17,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::chain::dnsmetrics::DnsMetrics;
 use corefile::{Diagnostic, Loaded, Severity, Sources};
 use futures::future::join_all;
 use plugin::metrics::{Counter, Gauge, GaugeVec, Registry};
 use plugin::{Plugin, ServerInfo, Shutdown, ShutdownTrigger, StartError};
+use rhumb_prometheus::DnsMetrics;
 use sha2::{Digest, Sha512};
 use tokio::signal::unix::{SignalKind, signal};
 

@@ -31,7 +31,7 @@ pub(crate) fn is_debug() -> bool {
 }
 
 /// Flushes the log when dropped.
-pub struct Guard(SyncSender<Line>);
+pub(crate) struct Guard(SyncSender<Line>);
 
 enum Line {
     Text(String),
@@ -39,7 +39,7 @@ enum Line {
 }
 
 /// Starts the writer and installs the subscriber for the whole process; a second call changes nothing.
-pub fn install() -> Guard {
+pub(crate) fn install() -> Guard {
     let (sender, receiver) = sync_channel(QUEUE_LEN);
     let lines = Lines { sender: sender.clone() };
     if tracing::subscriber::set_global_default(tracing_subscriber::registry().with(lines)).is_ok() {
@@ -50,7 +50,7 @@ pub fn install() -> Guard {
 
 impl Guard {
     /// Returns when everything logged so far is written, or after a second.
-    pub fn flush(&self) {
+    pub(crate) fn flush(&self) {
         let (done, written) = sync_channel(1);
         if self.0.try_send(Line::Flush(done)).is_ok() {
             let _ = written.recv_timeout(Duration::from_secs(1));

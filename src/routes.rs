@@ -56,11 +56,6 @@ impl Routes {
             rest = rest.get(1 + usize::from(*len)..)?;
         }
     }
-
-    /// Every block once, with its zone.
-    pub(crate) fn all(&self) -> impl Iterator<Item = &Arc<Route>> {
-        self.zones.values().flatten()
-    }
 }
 
 #[cfg(test)]

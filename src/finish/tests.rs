@@ -20,7 +20,12 @@ fn client(udp_payload_size: Option<u16>, transport: Transport) -> Client {
         edns.set_max_payload(size);
         edns
     });
-    Client { edns, address: ([192, 0, 2, 1], 4000).into(), transport }
+    Client {
+        edns,
+        advertised_size: udp_payload_size.unwrap_or(0),
+        address: ([192, 0, 2, 1], 4000).into(),
+        transport,
+    }
 }
 
 #[test]

@@ -193,10 +193,10 @@ impl Conversation {
                 () = shutdown.fired() => return,
             };
             let Ok(Ok(len)) = len else { return };
-            let Some(query) = read_query(&mut reader, usize::from(len)).await else { return };
+            let Some(bytes) = read_query(&mut reader, usize::from(len)).await else { return };
             idle_timeout = IDLE_TIMEOUT;
-            let message = match decode(&query) {
-                Decoded::Query(message) => message,
+            let query = match decode(&bytes) {
+                Decoded::Query(query) => query,
                 Decoded::Reply(reply) => {
                     if self.replies.send(reply).await.is_err() {
                         return;
@@ -210,11 +210,11 @@ impl Conversation {
                 client: self.client,
                 local: self.local,
                 transport: Transport::Tcp,
-                len: query.len(),
+                len: bytes.len(),
                 arrived: Instant::now(),
             };
             let Some(pending) = Pending::begin(&self.state) else { return };
-            let answering = Arc::clone(&self.server).answer(*message, origin);
+            let answering = Arc::clone(&self.server).answer(query, origin);
             let replies = self.replies.clone();
             tokio::task::spawn_local(async move {
                 if let Some(reply) = answering.await {

@@ -76,8 +76,8 @@ fn answer(
         // Nothing that long is a query, and nobody listens on port 0.
         return None;
     }
-    let message = match decode(datagram.bytes) {
-        Decoded::Query(message) => message,
+    let query = match decode(datagram.bytes) {
+        Decoded::Query(query) => query,
         Decoded::Reply(reply) => return Some(reply),
         Decoded::Silence => return None,
     };
@@ -88,7 +88,7 @@ fn answer(
         len: datagram.bytes.len(),
         arrived,
     };
-    let mut answering = Box::pin(Arc::clone(listener).answer(*message, origin));
+    let mut answering = Box::pin(Arc::clone(listener).answer(query, origin));
     // Most answers need to wait for nothing, so they need no task.
     match answering.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(reply) => reply,

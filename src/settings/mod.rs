@@ -10,4 +10,4 @@ pub(crate) mod reload;
 pub(crate) mod root;
 
 /// Applies every occurrence of a directive in a block to the block, or to the whole server.
-pub type Setting = fn(&[Directive], &mut BlockDraft) -> Result<(), Diagnostic>;
+pub(crate) type Setting = fn(&[Directive], &mut BlockDraft) -> Result<(), Diagnostic>;

@@ -10,12 +10,12 @@ pub(crate) const SETTING: super::Setting = set;
 
 /// When to look for a changed Corefile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Reload {
+pub(crate) struct Reload {
     /// From one look to the next. At least 2 s; 30 s unless set.
-    pub interval: Duration,
+    pub(crate) interval: Duration,
     /// By how much each look may come earlier or later, halved, so that many servers do not look at
     /// once. 0, or at least 1 s and at most half of the interval; 15 s unless set.
-    pub jitter: Duration,
+    pub(crate) jitter: Duration,
 }
 
 fn set(directives: &[Directive], block: &mut BlockDraft) -> Result<(), Diagnostic> {
