@@ -14,6 +14,7 @@ mod kit;
 mod logs;
 mod query;
 mod records;
+mod setup;
 mod table;
 mod upstream;
 
@@ -21,5 +22,6 @@ pub use kit::{Kit, rendered};
 pub use logs::Logs;
 pub use query::{Query, ask, query};
 pub use records::{lines, record, records};
+pub use setup::with_setup;
 pub use table::Table;
 pub use upstream::StubUpstream;

@@ -1,9 +1,10 @@
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use plugin::http::{HttpRequest, HttpResponse};
 use plugin::{Next, Plugin, Reply, Request, ServeError, Shutdown, async_trait};
-use testkit::{Kit, Logs, rendered};
+use testkit::{Kit, Logs, rendered, with_setup};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::config::Mode;
@@ -146,7 +147,7 @@ async fn blocks_with_one_address_share_what_they_know_and_the_last_mode() {
     kit.shared.readiness.set_plugins(vec![named("erratic", &plugin)]);
     let (end, shutdown) = Shutdown::pair();
     listener.start().await.unwrap();
-    let address = testkit_address(&kit, "localhost:0");
+    let address = local_addr(&kit, "localhost:0");
     let (first, second) = (shutdown.clone(), shutdown);
     let work = [
         tokio::spawn(async move { listener.run(first).await }),
@@ -177,21 +178,13 @@ async fn an_address_that_cannot_be_listened_on_fails_the_start() {
     assert!(!plugin.is_chain_member());
 }
 
-/// Where the listener that the plugin keeps under `address` listens.
-fn testkit_address(kit: &Kit, address: &str) -> std::net::SocketAddr {
-    let mut diagnostics = Vec::new();
-    let loaded = corefile_of("ready");
-    let setup =
-        plugin::Setup::new(&loaded, &kit.block, &kit.metrics, &kit.shared, &mut diagnostics);
-    setup.http_listener(address).local_addr().unwrap()
+/// Where the listener that is kept under `address` listens.
+fn local_addr(kit: &Kit, address: &str) -> SocketAddr {
+    let (found, _) = with_setup(kit, "ready", |setup| setup.http_listener(address).local_addr());
+    found.unwrap()
 }
 
-fn corefile_of(name: &str) -> Vec<plugin::Directive> {
-    let name = plugin::Argument { text: name.to_owned(), span: plugin::Span::default() };
-    vec![plugin::Directive { name, arguments: Vec::new(), block: None }]
-}
-
-async fn fetch(address: std::net::SocketAddr) -> String {
+async fn fetch(address: SocketAddr) -> String {
     let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
     let request = "GET /ready HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
     stream.write_all(request.as_bytes()).await.unwrap();

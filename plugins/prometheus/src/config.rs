@@ -1,0 +1,78 @@
+//! The directive, typed.
+
+use std::net::Ipv6Addr;
+
+use plugin::{Argument, Diagnostic, Property, Setup};
+
+/// What the directive says.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Config {
+    /// Where `/metrics` is served: `host:port` or `:port`.
+    pub(crate) address: String,
+    /// Whether the runtime's own numbers are shown as well.
+    pub(crate) has_runtime_metrics: bool,
+}
+
+impl Config {
+    /// Reads the directive; every mistake is noted.
+    pub(crate) fn parse(setup: &mut Setup<'_>) -> Result<Self, Diagnostic> {
+        let directive = setup.once()?;
+        let mut config = Self { address: DEFAULT_ADDRESS.to_owned(), has_runtime_metrics: false };
+        if let Some(arguments) = setup.note(directive.expect_arguments(0..=1))
+            && let Some(written) = arguments.first()
+        {
+            config.address = setup.note(address(written)).unwrap_or_default();
+        }
+        let mut tls: Option<&Property> = None;
+        for property in directive.properties() {
+            match &*property.name {
+                "runtime_metrics" => {
+                    config.has_runtime_metrics = setup.note(property.expect_bare()).is_some();
+                }
+                "tls" => {
+                    if let Some(first) = tls.replace(property) {
+                        let message = format!("`{}` can only be used once", first.name);
+                        setup.report(
+                            Diagnostic::error(property.name.span, message).label("here again"),
+                        );
+                    } else {
+                        setup.note(web_config(property));
+                    }
+                }
+                _ => setup.report(directive.unknown_property(property, KNOWN)),
+            }
+        }
+        Ok(config)
+    }
+}
+
+/// `tls FILE` names a web configuration as Prometheus's exporters read it. Serving it in the clear instead would
+/// undo what was asked for, so it is refused.
+fn web_config(property: &Property) -> Result<(), Diagnostic> {
+    property.expect_no_block()?;
+    let file = property.argument()?;
+    Err(Diagnostic::error(
+        property.span(),
+        format!("cannot serve metrics by `{file}`: no TLS here yet"),
+    )
+    .label("not supported")
+    .help("listen on `localhost` and let a proxy beside it speak TLS"))
+}
+
+/// `host:port`, `[v6]:port` or `:port`. An empty port is any free one, which is what an unset variable leaves.
+fn address(written: &Argument) -> Result<String, Diagnostic> {
+    let wrong = || {
+        let help = format!("write `host:port` or `:port`, such as `{DEFAULT_ADDRESS}`");
+        written.expected("an address with a port").help(help)
+    };
+    let (host, port) = written.rsplit_once(':').ok_or_else(wrong)?;
+    let host_is_plausible = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+        Some(v6) => v6.split('%').next().is_some_and(|v6| v6.parse::<Ipv6Addr>().is_ok()),
+        None => !host.contains([':', '[', ']', '/']),
+    };
+    let port: u16 = if port.is_empty() { 0 } else { port.parse().map_err(|_| wrong())? };
+    if host_is_plausible { Ok(format!("{host}:{port}")) } else { Err(wrong()) }
+}
+
+const DEFAULT_ADDRESS: &str = "localhost:9153";
+const KNOWN: &[&str] = &["runtime_metrics", "tls"];
