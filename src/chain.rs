@@ -93,7 +93,9 @@ impl Listener {
         };
         let skeleton = skeleton(&message);
         if client.edns.as_ref().is_some_and(|edns| edns.version() != 0) {
-            // RFC 6891 §6.1.3: the highest version that is implemented, and BADVERS.
+            // RFC 6891 §6.1.3: the highest version that is implemented, and BADVERS. Nothing is promised
+            // beyond that, as with CoreDNS: no size, no options.
+            let client = Client { edns: Some(Edns::new()), advertised_size: 0, ..client };
             return finish_rcode(skeleton, ResponseCode::BADVERS, &client);
         }
         let (reply, edes) = match self.serve(message, origin).await {
@@ -206,8 +208,5 @@ fn skeleton(message: &Message) -> Message {
 
 fn finish_rcode(mut reply: Message, rcode: ResponseCode, client: &Client) -> Option<Vec<u8>> {
     reply.metadata.response_code = rcode;
-    if rcode == ResponseCode::BADVERS {
-        reply.edns = Some(Edns::new());
-    }
     finish(reply, &[], client).ok()
 }

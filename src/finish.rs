@@ -108,7 +108,8 @@ fn encode(
         let mut record = Record::from(&edns);
         if client.edns.is_some() {
             // As the client wrote it, also where that is less than 512: as CoreDNS.
-            record.dns_class = DNSClass::OPT(client.advertised_size);
+            // (The codec has no such OPT class: it would write 512.)
+            record.dns_class = DNSClass::Unknown(client.advertised_size);
         }
         record
     });
