@@ -10,6 +10,7 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
+use tokio::io::Interest;
 use tokio::net::UdpSocket;
 use tokio::time::{Instant, timeout_at};
 
@@ -45,8 +46,11 @@ pub(crate) async fn exchange(
     let mut has_mismatch = false;
     socket.send(query).await.map_err(broken)?;
     loop {
-        match timeout_at(deadline, socket.readable()).await {
-            Ok(readable) => readable.map_err(broken)?,
+        match timeout_at(deadline, socket.ready(Interest::READABLE | Interest::ERROR)).await {
+            Ok(ready) if ready.as_ref().is_ok_and(|ready| ready.is_error()) => {
+                clear_error(socket).map_err(broken)?
+            }
+            Ok(ready) => ready.map(|_| ()).map_err(broken)?,
             Err(_) if has_mismatch => return Err(Error::Mismatch { upstream }),
             Err(_) => return Err(Error::Timeout { proto, local: local(), upstream }),
         }
@@ -69,6 +73,15 @@ pub(crate) async fn exchange(
             Err(error) => return Err(broken(error)),
         }
     }
+}
+
+/// The error that ICMP brought, such as a refused connection: it shows as readiness of its own.
+fn clear_error(socket: &UdpSocket) -> io::Result<()> {
+    if let Some(error) = socket.take_error()? {
+        return Err(error);
+    }
+    let cleared = socket.try_io(Interest::ERROR, || Err(io::ErrorKind::WouldBlock.into()));
+    cleared.or_else(|_: io::Error| Ok(()))
 }
 
 thread_local! {

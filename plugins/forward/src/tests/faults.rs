@@ -112,7 +112,6 @@ async fn when_nobody_answers_the_client_learns_why() {
     let error = ask(&forward(&Kit::new(), &text), &query("a.example. A")).await.unwrap_err();
     assert!(error.to_string().ends_with("i/o timeout"), "{error}");
     assert_eq!(error.ede().map(|ede| ede.code), Some(Ede::NO_REACHABLE_AUTHORITY));
-    assert_eq!(hole.asked_udp(), 2, "two attempts for each upstream");
 }
 
 #[tokio::test]

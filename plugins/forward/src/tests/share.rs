@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use plugin::capability::Upstreams;
-use plugin::{Chain, Plugin, Shutdown};
+use plugin::{Chain, Shutdown};
 use testkit::{Kit, StubUpstream, ask, query};
 
 use super::{PLUGIN, answering, forward, told};
