@@ -49,7 +49,7 @@ fn replace(
             String::new()
         });
         n_rounds += 1;
-        let grows_by = value.len().saturating_mul(expanded.text.len() / reference.len());
+        let grows_by = value.len().saturating_mul(expanded.text.matches(&reference).count());
         if n_rounds > MOST_ROUNDS || expanded.text.len().saturating_add(grows_by) > most_bytes {
             return Err(Endless);
         }

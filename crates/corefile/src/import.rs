@@ -15,7 +15,7 @@ pub(crate) fn read(path: &Path) -> io::Result<(String, usize)> {
     let mut bytes = Vec::new();
     File::open(path)?.take(MOST_BYTES + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > MOST_BYTES {
-        return Err(io::Error::other("it is larger than 64 MiB"));
+        return Err(io::Error::other("it is larger than 16 MiB"));
     }
     let mut text = String::with_capacity(bytes.len());
     let mut n_replaced = 0;
@@ -95,10 +95,10 @@ impl Files {
 /// Why a pattern names no files.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum PatternError {
-    /// More than one `*` or `?`, or a `[…]`: such patterns can take for ever.
+    /// More than one `*` or `?`, or a `[`: such patterns can take for ever.
     TooWild,
-    /// Not a pattern.
-    Malformed,
+    /// A backslash at the end, where it has nothing to take the meaning from.
+    DanglingEscape,
 }
 
 /// Whether a word is a pattern, so that matching nothing is no mistake.
@@ -109,13 +109,14 @@ pub(crate) fn is_pattern(word: &str) -> bool {
 /// The paths that an import names, sorted; relative ones start where the importing file is.
 pub(crate) fn matches(importer: &Path, word: &str) -> Result<Vec<PathBuf>, PatternError> {
     let pattern = join(importer.parent().unwrap_or_else(|| Path::new("")), Path::new(word));
+    // The wildcards of the whole path count, as in CoreDNS. It lets some patterns with a lone `[` match nothing.
     let text = absolute(&pattern).to_string_lossy().into_owned();
     let count = |wildcard: char| text.matches(wildcard).count();
-    if count('*') > 1 || count('?') > 1 || (text.contains('[') && text.contains(']')) {
+    if count('*') > 1 || count('?') > 1 || text.contains('[') {
         return Err(PatternError::TooWild);
     }
-    if text.contains('[') || has_dangling_escape(&text) {
-        return Err(PatternError::Malformed);
+    if has_dangling_escape(&text) {
+        return Err(PatternError::DanglingEscape);
     }
     Ok(glob(&pattern))
 }
@@ -200,4 +201,4 @@ fn absolute(path: &Path) -> PathBuf {
 }
 
 /// Enough for any zone list, and a stop for `import /dev/zero`.
-const MOST_BYTES: u64 = 64 << 20;
+const MOST_BYTES: u64 = 16 << 20;

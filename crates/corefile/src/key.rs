@@ -136,9 +136,12 @@ fn refusal(key: &Argument, rest: &str, error: ZoneError) -> Diagnostic {
         ZoneError::TooLong => error_at("the zone of this key is too long".to_owned())
             .label(format!("{} bytes, where 255 with the final dot are allowed", rest.len())),
         ZoneError::NotAName => {
-            error_at(format!("`{key}` is not a domain name")).label("not a zone").help(
-                "a zone has labels of 1 to 63 bytes with single dots between them: `example.org`",
-            )
+            let help = if rest.contains(['{', '}']) {
+                "put a space before the brace"
+            } else {
+                "a zone has labels of 1 to 63 bytes with single dots between them: `example.org`"
+            };
+            error_at(format!("`{key}` is not a domain name")).label("not a zone").help(help)
         }
         ZoneError::BadNetwork => error_at(format!("`{key}` is not a network that can be a zone"))
             .label("starts with a colon or a zero")
@@ -149,6 +152,9 @@ fn refusal(key: &Argument, rest: &str, error: ZoneError) -> Diagnostic {
 /// What is allowed as a key but hardly meant: CoreDNS serves `example.org{` as a zone of that name.
 pub(crate) fn doubt(key: &Argument) -> Option<Diagnostic> {
     let (_, rest) = Scheme::strip(key);
+    if ServerKey::parse(key).is_err() || zone::cidr_zones(rest).is_some() {
+        return None;
+    }
     let doubt = |message: &str, label: &str| {
         Diagnostic::warning(key.span, format!("{message} in the key `{key}`")).label(label)
     };
@@ -172,9 +178,6 @@ pub(crate) fn doubt(key: &Argument) -> Option<Diagnostic> {
             doubt("a comma", "taken for a part of the zone's name")
                 .help("put a space after the comma"),
         );
-    }
-    if zone::cidr_zones(rest).is_some() {
-        return None;
     }
     if rest.parse::<IpAddr>().is_ok() {
         return Some(doubt("an address", "taken for the name of a zone").help(

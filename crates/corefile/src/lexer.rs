@@ -22,6 +22,8 @@ pub(crate) struct Token {
     pub(crate) span: Span,
     /// The line it starts on.
     pub(crate) line: u32,
+    /// Bytes before it in that line: how far it is indented, if it is the first there.
+    pub(crate) indent: u32,
     /// The line it ends on: later than `line` for quoted text with line breaks.
     pub(crate) end_line: u32,
 }
@@ -40,6 +42,7 @@ pub(crate) fn lex(text: &str, file: u32) -> Lexed {
         text,
         file,
         line: 1,
+        line_start: 0,
         tokens: Vec::new(),
         warnings: Vec::new(),
         hash: None,
@@ -52,6 +55,7 @@ struct Lexer<'a> {
     text: &'a str,
     file: u32,
     line: u32,
+    line_start: usize,
     tokens: Vec<Token>,
     warnings: Vec<Diagnostic>,
     /// A `#` inside a word, and its line: doubtful once another word follows on that line.
@@ -64,7 +68,7 @@ impl Lexer<'_> {
         self.rest.next_if(|(_, c)| *c == '\u{feff}');
         while let Some((at, c)) = self.rest.next() {
             match c {
-                '\n' => self.line += 1,
+                '\n' => self.next_line(at),
                 c if c.is_whitespace() => {}
                 '#' => while self.rest.next_if(|(_, c)| *c != '\n').is_some() {},
                 '"' => self.quoted(at),
@@ -89,14 +93,14 @@ impl Lexer<'_> {
                 }
             }
         }
-        self.push(&word, self.span(start, end), self.line);
+        self.push(&word, (start, end), (self.line, self.line_start));
         if let Some(hash) = hash {
             self.hash = Some((hash, self.line));
         }
     }
 
     fn quoted(&mut self, start: usize) {
-        let line = self.line;
+        let line = (self.line, self.line_start);
         let mut word = String::new();
         let mut is_escaped = false;
         while let Some((at, c)) = self.rest.next() {
@@ -106,10 +110,10 @@ impl Lexer<'_> {
                     continue;
                 }
                 '"' if !is_escaped => {
-                    self.push(&word, self.span(start, at + 1), line);
+                    self.push(&word, (start, at + 1), line);
                     return;
                 }
-                '\n' => self.line += 1,
+                '\n' => self.next_line(at),
                 _ => {}
             }
             if is_escaped && c != '"' {
@@ -124,11 +128,13 @@ impl Lexer<'_> {
                 .help("everything up to the end of the file is one word; add the closing `\"`"),
         );
         if !word.is_empty() {
-            self.push(&word, self.span(start, self.text.len()), line);
+            self.push(&word, (start, self.text.len()), line);
         }
     }
 
-    fn push(&mut self, word: &str, span: Span, line: u32) {
+    /// `line` is the number of the line that the word starts in, and where that line starts.
+    fn push(&mut self, word: &str, (start, end): (usize, usize), line: (u32, usize)) {
+        let (line, line_start) = line;
         if let Some((hash, hash_line)) = self.hash.take()
             && hash_line == line
         {
@@ -138,11 +144,25 @@ impl Lexer<'_> {
                     .help("put a space before the `#` to comment out the rest of the line"),
             );
         }
-        self.tokens.push(Token { text: word.into(), span, line, end_line: self.line });
+        self.tokens.push(Token {
+            text: word.into(),
+            span: self.span(start, end),
+            line,
+            indent: offset(start - line_start),
+            end_line: self.line,
+        });
+    }
+
+    fn next_line(&mut self, line_break: usize) {
+        self.line += 1;
+        self.line_start = line_break + 1;
     }
 
     fn span(&self, start: usize, end: usize) -> Span {
-        let offset = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
         Span { file: self.file, start: offset(start), end: offset(end) }
     }
+}
+
+fn offset(at: usize) -> u32 {
+    u32::try_from(at).unwrap_or(u32::MAX)
 }

@@ -22,7 +22,7 @@
 //!   CoreDNS gives them to the plugin as if its name had been written again.
 //! - A `}` without a block in front of more text is an error. CoreDNS takes it for a zone.
 //! - A variable whose value has line breaks does not draw the next line into its own.
-//! - Values of variables that contain themselves, blocks more than 32 deep, and imports of more than four million
+//! - Values of variables that contain themselves, blocks more than 32 deep, and imports of more than two million
 //!   words are errors. CoreDNS works on them until it is stopped.
 
 #![allow(clippy::doc_markdown, reason = "CoreDNS is a name, not code")]
@@ -36,6 +36,7 @@ mod lexer;
 mod load;
 mod parser;
 mod render;
+mod report;
 mod span;
 mod suggest;
 mod tree;

@@ -16,13 +16,14 @@
 mod block;
 mod splice;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::path::Path;
 use std::rc::Rc;
 
 use crate::environment::{self, Environment, Expanded};
 use crate::import::{Files, Imported};
 use crate::lexer::{self, Token};
+use crate::report::Reports;
 use crate::words::{Origin, Word, Words};
 use crate::{Argument, Corefile, Diagnostic, Directive, ServerBlock, Severity, Sources, Span, key};
 
@@ -44,13 +45,12 @@ pub(crate) fn parse(
         files,
         words: Words::new(tokens, Origin::File(file)),
         before: None,
+        dedent: None,
         snippets: HashMap::new(),
         n_snippet_imports: 0,
         n_file_imports: 0,
         n_spliced: 0,
-        diagnostics: Vec::new(),
-        reported: HashSet::new(),
-        n_reported: [0; 2],
+        reports: Reports::default(),
     };
     for warning in lexed.warnings {
         parser.report(warning);
@@ -59,7 +59,7 @@ pub(crate) fn parse(
     while parser.words.peek().is_some() {
         blocks.extend(parser.server_block());
     }
-    (Corefile { blocks }, parser.sources, parser.diagnostics)
+    (Corefile { blocks }, parser.sources, parser.reports.into_sorted())
 }
 
 struct Parser<'a> {
@@ -69,15 +69,20 @@ struct Parser<'a> {
     words: Words,
     /// The word taken last; imports are left out, as their words stand in their place.
     before: Option<Word>,
+    /// Where a `}` may have been forgotten in this server block.
+    dedent: Option<Dedent>,
     snippets: HashMap<String, Snippet>,
     n_snippet_imports: usize,
     n_file_imports: usize,
     n_spliced: usize,
-    diagnostics: Vec<Diagnostic>,
-    /// A line that is imported twice is complained about once.
-    reported: HashSet<(Option<Span>, String)>,
-    /// Warnings, errors.
-    n_reported: [usize; 2],
+    reports: Reports,
+}
+
+/// A line that is indented as if a block had ended, though it has not.
+struct Dedent {
+    word: Word,
+    /// Whose block has not ended.
+    owner: String,
 }
 
 #[derive(Clone)]
@@ -105,6 +110,7 @@ enum After {
 impl Parser<'_> {
     /// One block, unless it is a snippet or nothing at all. Takes at least one word.
     fn server_block(&mut self) -> Option<ServerBlock> {
+        self.dedent = None;
         let Keys { keys, is_end } = self.keys();
         for key in &keys {
             if let Some(doubt) = key::doubt(key) {
@@ -120,14 +126,12 @@ impl Parser<'_> {
         let opening = (!is_end).then(|| self.take_if("{")).flatten();
         let directives = if is_end { Vec::new() } else { self.directives(opening.as_ref()) };
         let (Some(first), Some(last)) = (keys.first(), self.before.as_ref()) else {
-            if let Some(opening) = opening {
+            let place = opening.map(|opening| opening.span());
+            if let Some(span) = place.or_else(|| Some(directives.first()?.span())) {
                 self.report(
-                    Diagnostic::warning(
-                        opening.span(),
-                        "this block has no key, so it serves nothing",
-                    )
-                    .label("nothing before the brace")
-                    .help("write the zones before the brace: `. {` for every name"),
+                    Diagnostic::warning(span, "this block has no key, so it serves nothing")
+                        .label("no zone before this")
+                        .help("write the zones before the block: `. {` for every name"),
                 );
             }
             return None;
@@ -173,8 +177,15 @@ impl Parser<'_> {
             comma = None;
             if key.text.ends_with(',') {
                 key.text.pop();
-                let end = key.span.end;
-                comma = Some(Span { start: end.saturating_sub(1), ..key.span });
+                let span = Span { start: key.span.end.saturating_sub(1), ..key.span };
+                if key.text.is_empty() {
+                    self.report(
+                        Diagnostic::error(span, "a key is missing before the comma")
+                            .label("no key here"),
+                    );
+                    continue;
+                }
+                comma = Some(span);
             }
             keys.push(key);
         };
@@ -227,7 +238,9 @@ impl Parser<'_> {
     /// Keeps the words of a snippet for later; they are looked at where they are imported.
     fn snippet(&mut self, name: String, span: Span) {
         let known = self.snippets.get(&name).map(|snippet| snippet.span);
-        if let Some(known) = known {
+        if let Some(known) = known
+            && self.reports.has_room(Severity::Error)
+        {
             let place = self.sources.position(known).to_string();
             self.report(
                 Diagnostic::error(span, format!("the snippet `{name}` is declared twice"))
@@ -280,8 +293,9 @@ impl Parser<'_> {
     }
 
     fn take(&mut self) -> Option<Word> {
-        self.before = self.words.take();
-        self.before.clone()
+        let word = self.words.take()?;
+        self.before = Some(word.clone());
+        Some(word)
     }
 
     fn take_if(&mut self, text: &str) -> Option<Word> {
@@ -331,38 +345,25 @@ impl Parser<'_> {
     /// The complaint about a block that the file ends in.
     fn unclosed(&mut self, opening: &Word, whose: &str, severity: Severity) {
         let place = self.sources.position(opening.span()).to_string();
+        let help = match &self.dedent {
+            Some(Dedent { word, owner }) => {
+                let suspect = self.sources.position(word.span());
+                format!("its `{{` is at {place}; is the `}}` of {owner} missing above {suspect}?")
+            }
+            None => format!("its `{{` is at {place}"),
+        };
         let last = self.before.as_ref().unwrap_or(opening).span();
+        let end = Span { start: last.end, ..last };
         self.report(Diagnostic {
             severity,
-            ..Diagnostic::error(
-                Span { start: last.end, ..last },
-                format!("unclosed block: {whose} has no `}}`"),
-            )
-            .label("the file ends here")
-            .help(format!("its `{{` is at {place}"))
+            ..Diagnostic::error(end, format!("unclosed block: {whose} has no `}}`"))
+                .label("the file ends here")
+                .help(help)
         });
     }
 
     fn report(&mut self, diagnostic: Diagnostic) {
-        let n_reported = &mut self.n_reported[usize::from(diagnostic.severity == Severity::Error)];
-        let most = MOST_DIAGNOSTICS;
-        if *n_reported > most
-            || !self.reported.insert((diagnostic.span, diagnostic.message.clone()))
-        {
-            return;
-        }
-        *n_reported += 1;
-        if *n_reported <= most {
-            self.diagnostics.push(diagnostic);
-            return;
-        }
-        let kind = if diagnostic.severity == Severity::Error { "errors" } else { "warnings" };
-        self.diagnostics.push(Diagnostic {
-            severity: diagnostic.severity,
-            ..Diagnostic::general(format!(
-                "there are more than {most} {kind}; the others are left out"
-            ))
-        });
+        self.reports.push(diagnostic);
     }
 }
 
@@ -377,6 +378,3 @@ fn missing_key(comma: Span, label: &str) -> Diagnostic {
         .label(label)
         .help("write another key, or take the comma out")
 }
-
-/// Enough to see what is wrong.
-const MOST_DIAGNOSTICS: usize = 100;

@@ -2,20 +2,28 @@
 
 /// The word of `known` that differs least from `word`, where it is near enough to be what was meant:
 /// at most one edit for short words, and a third of the letters for longer ones.
+///
+/// Upper and lower case make no difference. Very long words are not looked at.
 pub fn suggest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
-    let word = word.to_ascii_lowercase();
-    let most = (word.chars().count() / 3).max(1);
+    if word.len() > MOST_BYTES {
+        return None;
+    }
+    let word: Vec<char> = word.to_ascii_lowercase().chars().collect();
+    let most_edits = (word.len() / 3).max(1);
     known
         .iter()
-        .map(|candidate| (distance(&word, candidate), *candidate))
-        .filter(|(edits, _)| *edits <= most)
+        .filter(|candidate| candidate.len() <= MOST_BYTES)
+        .map(|candidate| {
+            let letters: Vec<char> = candidate.to_ascii_lowercase().chars().collect();
+            (distance(&word, &letters), *candidate)
+        })
+        .filter(|(edits, _)| *edits <= most_edits)
         .min_by_key(|(edits, _)| *edits)
         .map(|(_, candidate)| candidate)
 }
 
 /// Edits (insert, delete, replace, swap of neighbours) from one word to the other.
-fn distance(from: &str, to: &str) -> usize {
-    let (from, to): (Vec<char>, Vec<char>) = (from.chars().collect(), to.chars().collect());
+fn distance(from: &[char], to: &[char]) -> usize {
     let mut before_last: Vec<usize> = Vec::new();
     let mut last: Vec<usize> = (0..=to.len()).collect();
     for i in 1..=from.len() {
@@ -31,3 +39,6 @@ fn distance(from: &str, to: &str) -> usize {
     }
     last[to.len()]
 }
+
+/// Longer than any name; the work grows with the square of it.
+const MOST_BYTES: usize = 64;

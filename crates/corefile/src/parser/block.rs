@@ -1,25 +1,35 @@
 //! Directives, their blocks, and the properties inside.
 
-use super::{After, Parser};
+use super::{After, Dedent, Parser};
 use crate::words::Word;
 use crate::{Argument, Block, Diagnostic, Directive, Property, Severity};
+
+/// Whose block it is.
+struct Owner {
+    /// In backticks, or in words.
+    name: String,
+    /// The first word of its line, if that is the owner's name: the lines of the block should stand further right.
+    first: Option<Word>,
+}
 
 impl Parser<'_> {
     /// One directive, unless its name cannot be one.
     pub(super) fn directive(&mut self) -> (Option<Directive>, After) {
-        let Some(word) = self.take() else { return (None, After::Directive) };
+        let Some(word) = self.words.peek() else { return (None, After::Directive) };
+        let first = self.starts_line(&word).then(|| word.clone());
+        self.take();
         if word.is("{") {
             self.report(
                 Diagnostic::error(word.span(), "unexpected `{`")
                     .label("there is no directive before it")
                     .help("write a directive and its `{` in one line"),
             );
-            self.block(&word, "this block", 1);
+            self.block(&word, &Owner::nameless(), 1);
             return (None, self.after_block());
         }
         let name = self.expand(&word);
         if let Some(bare) = glued_brace(&name) {
-            return self.glued_directive(&word, bare);
+            return self.glued_directive(&word, first, bare);
         }
         let is_name = !matches!(&*name, "" | "{" | "}");
         if !is_name {
@@ -32,7 +42,7 @@ impl Parser<'_> {
             if next.is("{") {
                 self.brace_in_line(&next, &directive.name);
                 self.take();
-                directive.block = Some(self.block(&next, &format!("`{}`", directive.name), 1));
+                directive.block = Some(self.block(&next, &Owner::new(&directive.name, first), 1));
                 after = self.after_block();
                 break;
             }
@@ -51,28 +61,45 @@ impl Parser<'_> {
     }
 
     /// `health{`: an unknown directive to CoreDNS; here the block is read all the same, to complain once only.
-    fn glued_directive(&mut self, word: &Word, bare: &str) -> (Option<Directive>, After) {
+    fn glued_directive(
+        &mut self,
+        word: &Word,
+        first: Option<Word>,
+        bare: &str,
+    ) -> (Option<Directive>, After) {
         self.report(
             Diagnostic::error(word.span(), format!("`{bare}{{` is one word, so it opens no block"))
                 .label("a space is missing before the brace")
                 .help(format!("write `{bare} {{`")),
         );
         let name = Argument { text: bare.to_owned(), span: word.span() };
-        let block = Some(self.block(word, &format!("`{bare}`"), 1));
+        let block = Some(self.block(word, &Owner::new(bare, first), 1));
         let after = self.after_block();
         (Some(Directive { name, arguments: Vec::new(), block }), after)
     }
 
     /// What is between the brace that was taken last and the one that closes it.
-    fn block(&mut self, opening: &Word, whose: &str, depth: usize) -> Block {
+    fn block(&mut self, opening: &Word, owner: &Owner, depth: usize) -> Block {
         let mut properties: Vec<Property> = Vec::new();
+        let mut is_indented = false;
         let closing = loop {
             let Some(word) = self.words.peek() else {
-                self.unclosed(opening, whose, Severity::Error);
+                self.unclosed(opening, &owner.name, Severity::Error);
                 break None;
             };
+            let starts_line = self.starts_line(&word);
+            if starts_line {
+                let stands_right = owner.is_left_of(&word);
+                is_indented |= stands_right;
+                if is_indented && !stands_right && !(word.is("}") && owner.is_above(&word)) {
+                    self.dedent.get_or_insert_with(|| Dedent {
+                        word: word.clone(),
+                        owner: owner.name.clone(),
+                    });
+                }
+            }
             if word.is("}") {
-                if !self.starts_line(&word) {
+                if !starts_line {
                     self.closes_line(&word, properties.last());
                 }
                 break self.take();
@@ -81,7 +108,7 @@ impl Parser<'_> {
                 self.nameless_block(&word, &mut properties, depth);
                 continue;
             }
-            if word.is("import") && self.starts_line(&word) {
+            if word.is("import") && starts_line {
                 self.import();
                 continue;
             }
@@ -95,7 +122,9 @@ impl Parser<'_> {
     }
 
     fn property(&mut self, depth: usize) -> Option<Property> {
-        let word = self.take()?;
+        let word = self.words.peek()?;
+        let first = self.starts_line(&word).then(|| word.clone());
+        self.take();
         let name = self.expand(&word);
         let mut property = Property { name, arguments: Vec::new(), block: None };
         while let Some(next) = self.peek_in_line() {
@@ -104,7 +133,8 @@ impl Parser<'_> {
             }
             self.take();
             if next.is("{") {
-                property.block = self.nested_block(&next, &property.name, depth);
+                let owner = Owner::new(&property.name, first);
+                property.block = self.nested_block(&next, &owner, depth);
                 self.text_after_block();
                 break;
             }
@@ -115,9 +145,9 @@ impl Parser<'_> {
     }
 
     /// A block inside a block, whose brace was taken; `None` where it is too deep.
-    fn nested_block(&mut self, opening: &Word, name: &Argument, depth: usize) -> Option<Block> {
+    fn nested_block(&mut self, opening: &Word, owner: &Owner, depth: usize) -> Option<Block> {
         if depth < MOST_DEPTH {
-            return Some(self.block(opening, &format!("`{name}`"), depth + 1));
+            return Some(self.block(opening, owner, depth + 1));
         }
         self.report(
             Diagnostic::error(opening.span(), "blocks are nested too deep")
@@ -143,11 +173,7 @@ impl Parser<'_> {
                 .help("write a property and its `{` in one line"),
         );
         self.take();
-        let name = properties.last().map_or_else(
-            || Argument { text: "{".to_owned(), span: opening.span() },
-            |last| last.name.clone(),
-        );
-        let block = self.nested_block(opening, &name, depth);
+        let block = self.nested_block(opening, &Owner::nameless(), depth);
         self.text_after_block();
         if let Some(last) = properties.last_mut()
             && last.block.is_none()
@@ -167,7 +193,7 @@ impl Parser<'_> {
                         .label("the directive before has its block already"),
                 );
                 self.take();
-                self.block(&word, "this block", 1);
+                self.block(&word, &Owner::nameless(), 1);
                 continue;
             }
             if word.is("}") && !self.starts_line(&word) {
@@ -177,7 +203,7 @@ impl Parser<'_> {
                         .help("give each of the two braces its own line"),
                 );
                 self.take();
-                return After::Brace;
+                return self.after_misplaced_brace();
             }
             return After::Directive;
         }
@@ -220,7 +246,15 @@ impl Parser<'_> {
                     .help("put the `}` on a line of its own"),
             );
         }
-        After::Brace
+        self.after_misplaced_brace()
+    }
+
+    /// Whether the brace taken last was meant for the server block: not if that has a proper one in the next line.
+    fn after_misplaced_brace(&self) -> After {
+        match self.words.peek() {
+            Some(word) if word.is("}") => After::Directive,
+            _ => After::Brace,
+        }
     }
 
     /// The `}` of a directive's block in the line of a property: fine here, but seldom in CoreDNS.
@@ -234,6 +268,26 @@ impl Parser<'_> {
             .label("CoreDNS takes it for an argument, and most plugins refuse it there")
             .help("put the `}` on a line of its own"),
         );
+    }
+}
+
+impl Owner {
+    fn new(name: &str, first: Option<Word>) -> Self {
+        Self { name: format!("`{name}`"), first }
+    }
+
+    fn nameless() -> Self {
+        Self { name: "this block".to_owned(), first: None }
+    }
+
+    fn is_left_of(&self, word: &Word) -> bool {
+        self.first.as_ref().is_none_or(|first| {
+            first.span().file != word.span().file || first.token.indent < word.token.indent
+        })
+    }
+
+    fn is_above(&self, word: &Word) -> bool {
+        self.first.as_ref().is_none_or(|first| first.token.indent == word.token.indent)
     }
 }
 

@@ -7,7 +7,7 @@ use super::Parser;
 use crate::import::{self, PatternError};
 use crate::lexer::Token;
 use crate::words::{Origin, Word};
-use crate::{Argument, Diagnostic};
+use crate::{Argument, Diagnostic, Severity};
 
 impl Parser<'_> {
     /// Replaces the `import` line that comes next. Whatever is wrong with it, the line is gone afterwards.
@@ -76,7 +76,7 @@ impl Parser<'_> {
             Err(error) => {
                 let label = match error {
                     PatternError::TooWild => "at most one `*` and one `?`, and no `[`",
-                    PatternError::Malformed => "not a pattern",
+                    PatternError::DanglingEscape => "nothing follows the backslash",
                 };
                 let message = format!("`{name}` is not a pattern that can be imported");
                 self.report(Diagnostic::error(name.span, message).label(label));
@@ -142,6 +142,9 @@ impl Parser<'_> {
             );
             return;
         }
+        if !self.reports.has_room(Severity::Error) {
+            return;
+        }
         let known: Vec<&str> = self.snippets.keys().map(String::as_str).collect();
         let directory = match importer.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => parent.display().to_string(),
@@ -174,4 +177,4 @@ const MOST_SNIPPET_IMPORTS: usize = 10_000;
 const MOST_FILE_IMPORTS: usize = 100_000;
 
 /// Words that imports bring in, all in all: a snippet of snippets of snippets grows fast.
-const MOST_SPLICED: usize = 4_000_000;
+const MOST_SPLICED: usize = 2_000_000;
