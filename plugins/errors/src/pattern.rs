@@ -51,16 +51,11 @@ fn translate(written: &str) -> String {
                 translated.push_str(&rest[..n_taken]);
                 n_taken
             }
-            '[' if in_class => match posix_class_len(rest) {
-                Some(n_taken) => {
-                    translated.push_str(&rest[..n_taken]);
-                    n_taken
-                }
-                None => {
-                    translated.push_str("\\[");
-                    1
-                }
-            },
+            '[' if in_class => {
+                let n_taken = posix_class_len(rest);
+                translated.push_str(n_taken.map_or("\\[", |n_taken| &rest[..n_taken]));
+                n_taken.unwrap_or(1)
+            }
             '[' => {
                 in_class = true;
                 // A bracket that comes first, or after the caret, is a character.

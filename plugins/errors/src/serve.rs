@@ -91,7 +91,7 @@ fn with_sources(error: &ServeError) -> String {
 /// The name as zone files write it, in lower case (RFC 1035 §5.1, RFC 4343 §2.1). Nothing in it can end the line.
 fn presentation(name: &Name) -> String {
     let mut text = String::with_capacity(name.len());
-    for label in name.iter() {
+    for label in name {
         for &octet in label {
             match octet {
                 b'.' | b' ' | b'\'' | b'@' | b';' | b'(' | b')' | b'"' | b'\\' => {

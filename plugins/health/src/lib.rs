@@ -38,6 +38,7 @@ use probe::Probe;
 /// The `health` directive.
 pub const PLUGIN: PluginSpec = PluginSpec { name: "health", setup };
 
+#[expect(clippy::unnecessary_wraps, reason = "every set-up has this shape")]
 fn setup(setup: &mut Setup<'_>) -> Result<Box<dyn Plugin>, Diagnostic> {
     let Config { address, lameduck, probes } = Config::parse(setup);
     let listener = setup.http_listener(&address);

@@ -189,7 +189,9 @@ impl Placeholder {
             Self::Duration => write!(line, "{}s", duration.as_secs_f64()),
             Self::ReplyFlags => {
                 match reply {
-                    Some(reply) => push_flags(line, &reply.metadata),
+                    Some(reply) => {
+                        push_flags(line, &reply.metadata, will_be_truncated(request, reply))
+                    }
                     None => line.push_str(EMPTY),
                 }
                 Ok(())
@@ -208,11 +210,23 @@ fn metadata<'a>(label: &str, exchange: &Exchange<'a>) -> &'a str {
     }
 }
 
+/// Whether the server will have to leave something out: it compresses names first, and adds an OPT record where the
+/// client sent one. This plugin sees the reply before that.
+fn will_be_truncated(request: &Request, reply: &Message) -> bool {
+    let opt_len = if request.edns().is_some() && reply.edns.is_none() { MIN_OPT_LEN } else { 0 };
+    let most = usize::from(request.udp_payload_size()).saturating_sub(opt_len);
+    uncompressed_len(reply) > most && encoded_len(reply, NameEncoding::Compressed) > most
+}
+
 /// Octets of the message in wire format without name compression, which is how replies that fit are sent.
 fn uncompressed_len(message: &Message) -> usize {
+    encoded_len(message, NameEncoding::Uncompressed)
+}
+
+fn encoded_len(message: &Message, names: NameEncoding) -> usize {
     let mut octets = Vec::with_capacity(512);
     let mut encoder = BinEncoder::new(&mut octets);
-    encoder.set_name_encoding(NameEncoding::Uncompressed);
+    encoder.set_name_encoding(names);
     match message.emit(&mut encoder) {
         Ok(()) => octets.len(),
         // Longer than any message can be.
@@ -228,11 +242,11 @@ fn push_address(line: &mut String, address: IpAddr) -> std::fmt::Result {
     }
 }
 
-fn push_flags(line: &mut String, header: &Metadata) {
+fn push_flags(line: &mut String, header: &Metadata, will_be_truncated: bool) {
     let flags = [
         (header.message_type == plugin::proto::op::MessageType::Response, "qr"),
         (header.authoritative, "aa"),
-        (header.truncation, "tc"),
+        (header.truncation || will_be_truncated, "tc"),
         (header.recursion_desired, "rd"),
         (header.recursion_available, "ra"),
         (header.authentic_data, "ad"),
@@ -249,6 +263,8 @@ fn push_flags(line: &mut String, header: &Metadata) {
 const COMMON: &str = "{remote}:{port} - {>id} \"{type} {class} {name} {proto} {size} {>do} {>bufsize}\" \
                       {rcode} {>rflags} {rsize} {duration}";
 const EMPTY: &str = "-";
+/// RFC 6891 §6.1.2: an OPT record without options.
+const MIN_OPT_LEN: usize = 11;
 /// A line of the common format is shorter, unless the name is long.
 const LINE_LEN: usize = 192;
 

@@ -29,6 +29,7 @@ use serve::Log;
 /// The `log` directive. It may be repeated; all of them make one plugin.
 pub const PLUGIN: PluginSpec = PluginSpec { name: "log", setup };
 
+#[expect(clippy::unnecessary_wraps, reason = "every set-up has this shape")]
 fn setup(setup: &mut Setup<'_>) -> Result<Box<dyn Plugin>, Diagnostic> {
     let Config { rules } = Config::parse(setup);
     Ok(Box::new(Log { rules }))

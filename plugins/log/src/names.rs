@@ -10,7 +10,7 @@ pub(crate) fn push_name(line: &mut String, name: &Name) {
     if name.is_root() {
         line.push('.');
     }
-    for label in name.iter() {
+    for label in name {
         for &octet in label {
             match octet {
                 b'.' | b' ' | b'\'' | b'@' | b';' | b'(' | b')' | b'"' | b'\\' => {

@@ -147,6 +147,37 @@ async fn each_placeholder_stands_for_its_value() {
 }
 
 #[tokio::test]
+async fn a_reply_that_will_be_cut_short_shows_tc() {
+    // Such a record takes 53 octets, and 16 when its owner is compressed.
+    let address = record("www.a-name-of-some-length.example.org. 60 IN A 192.0.2.1");
+    let cases = [
+        ("fits", 8, None, "qr,rd"),
+        ("fits when compressed", 20, None, "qr,rd"),
+        ("does not fit", 40, None, "qr,tc,rd"),
+        ("fits the EDNS size", 40, Some(1232), "qr,rd"),
+        ("fits any stream", 400, Some(0), "qr,rd"),
+    ];
+    for (name, n_records, size, flags) in cases {
+        let mut asked = query("www.a-name-of-some-length.example.org. A");
+        match size {
+            Some(0) => asked = asked.tcp(),
+            Some(size) => asked = asked.edns(size),
+            None => {}
+        }
+        let request = asked.request();
+        let mut reply = request.reply();
+        reply.answers = vec![address.clone(); n_records];
+        let exchange = Exchange {
+            request: &request,
+            reply: Some(&reply),
+            reply_type: Type::NoError,
+            duration: Duration::ZERO,
+        };
+        assert_eq!(Format::parse("{>rflags}").line(&exchange), flags, "{name}");
+    }
+}
+
+#[tokio::test]
 async fn types_classes_and_rcodes_without_a_name_are_shown_by_number() {
     let cases = [
         (65_280, 1, 0, "TYPE65280 IN NOERROR"),

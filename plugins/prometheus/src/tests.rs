@@ -33,7 +33,9 @@ fn scrape(kit: &Kit) -> Exposition {
 }
 
 /// Replies with what its field says.
-struct Fixed(fn(&Request) -> Result<Reply, ServeError>);
+struct Fixed(Serve);
+
+type Serve = fn(&Request) -> Result<Reply, ServeError>;
 
 #[async_trait]
 impl Plugin for Fixed {
@@ -101,7 +103,7 @@ async fn buckets_are_those_of_coredns() {
 
 #[tokio::test]
 async fn an_error_is_counted_with_its_rcode_and_no_plugin() {
-    let cases: [(fn(&Request) -> Result<Reply, ServeError>, &str); 4] = [
+    let cases: [(Serve, &str); 4] = [
         (|_| Err(ServeError::failed("x")), "SERVFAIL"),
         (|_| Err(ServeError::rcode_only(ResponseCode::Refused)), "REFUSED"),
         (|_| Err(ServeError::ChainEnded), "SERVFAIL"),
