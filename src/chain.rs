@@ -148,18 +148,16 @@ impl Listener {
             Arc::clone(&route.view),
             resolver,
         );
+        if let Ok(reply) = AssertUnwindSafe(route.chain.serve(&request)).catch_unwind().await {
+            return reply;
+        }
+        self.metrics.panics.inc();
         if crate::log::is_debug() {
-            // As CoreDNS with `debug`: a panic ends the process, with its trace.
-            return route.chain.serve(&request).await;
+            // As CoreDNS with `debug`: a panic ends the process, and its trace is the last output.
+            std::process::abort();
         }
-        match AssertUnwindSafe(route.chain.serve(&request)).catch_unwind().await {
-            Ok(reply) => reply,
-            Err(_) => {
-                self.metrics.panics.inc();
-                tracing::error!("recovered from a panic while answering {}", request.question());
-                Err(self.dropped(request.message(), &origin, ResponseCode::ServFail))
-            }
-        }
+        tracing::error!("recovered from a panic while answering {}", request.question());
+        Err(self.dropped(request.message(), &origin, ResponseCode::ServFail))
     }
 
     /// Counts a query that no chain answered.

@@ -119,9 +119,7 @@ fn two_dashes(idx: usize, word: OsString) -> OsString {
         return word;
     }
     let name = flag.split('=').next().unwrap_or(flag);
-    const LONG: [&str; 8] =
-        ["conf", "dns.port", "pidfile", "plugins", "version", "quiet", "help", "format"];
-    if LONG.contains(&name) { format!("-{text}").into() } else { word }
+    if LONG_FLAGS.contains(&name) { format!("-{text}").into() } else { word }
 }
 
 fn serve(directives: &Directives, cli: &Cli) -> ExitCode {
@@ -186,13 +184,13 @@ fn check(directives: &Directives, file: &str, format: Format, port: u16) -> Exit
 
 /// `-version`, and the end of the banner.
 pub(crate) fn version() -> String {
-    let commit = option_env!("RHUMB_COMMIT").unwrap_or("");
     format!(
-        "Rhumb-{}\n{}/{}, rust{}, {commit}\n",
+        "Rhumb-{}\n{}/{}, rust{}, {}\n",
         crate::VERSION,
         std::env::consts::OS,
         architecture(),
-        option_env!("RHUMB_RUSTC").unwrap_or(env!("CARGO_PKG_RUST_VERSION")),
+        env!("RHUMB_RUSTC"),
+        env!("RHUMB_COMMIT"),
     )
 }
 
@@ -235,3 +233,7 @@ fn fail(message: &str) -> ExitCode {
     let _ = writeln!(io::stderr(), "{message}");
     ExitCode::FAILURE
 }
+
+/// The flags that Go's programs take with one dash.
+const LONG_FLAGS: [&str; 8] =
+    ["conf", "dns.port", "pidfile", "plugins", "version", "quiet", "help", "format"];

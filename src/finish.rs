@@ -181,7 +181,7 @@ fn is_asked(record: &Record, reply: &Message) -> bool {
 /// of large replies are such, and the encoder stops compressing after a thousand names.
 fn emit_at_question(record: &Record, encoder: &mut BinEncoder<'_>) -> Result<(), ProtoError> {
     // RFC 1035 §4.1.4: two bits set, then the offset.
-    encoder.emit_u16(0xC000 | 12)?;
+    encoder.emit_u16(0xC000 | 0x000C)?;
     record.record_type().emit(encoder)?;
     record.dns_class.emit(encoder)?;
     encoder.emit_u32(record.ttl)?;

@@ -11,6 +11,7 @@
 //! A reload that fails at any step leaves everything as it was.
 
 use std::collections::HashMap;
+use std::fmt::Write as _;
 use std::io::{self, Read as _, Write as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -112,7 +113,7 @@ pub(crate) fn render_all(diagnostics: &[Diagnostic], sources: &Sources) -> Strin
     }
     let n_errors = diagnostics.iter().filter(|d| d.severity == Severity::Error).count();
     if n_errors > 1 {
-        text.push_str(&format!("{n_errors} errors\n"));
+        let _ = writeln!(text, "{n_errors} errors");
     }
     text
 }
@@ -123,8 +124,18 @@ pub(crate) async fn run(directives: &Directives, options: Options) -> Result<(),
     let metrics = Registry::new();
     crate::directives::declare_metrics(&metrics);
     let mut server = Server::new(directives.clone(), options, metrics)?;
-    server.start().await?;
-    let outcome = server.serve(&mut signals).await;
+    server.open()?;
+    let outcome = tokio::select! {
+        started = server.start() => started,
+        // Plugins may wait for something: that is no reason not to end.
+        () = signals.end() => {
+            server.end(&mut signals).await;
+            return Ok(());
+        }
+    };
+    if outcome.is_ok() {
+        server.serve(&mut signals).await;
+    }
     server.end(&mut signals).await;
     outcome
 }
@@ -146,6 +157,15 @@ impl Signals {
             hangup: signal(SignalKind::hangup())?,
             usr1: signal(SignalKind::user_defined1())?,
         })
+    }
+
+    /// Returns when the process is to end.
+    async fn end(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+            _ = self.quit.recv() => {}
+        }
     }
 }
 
@@ -218,31 +238,43 @@ impl Server {
         })
     }
 
-    async fn start(&mut self) -> Result<(), EndError> {
+    /// Loads the Corefile and serves. Queries are answered from here on: what has to wait for something
+    /// answers for itself.
+    fn open(&mut self) -> Result<(), EndError> {
         let loaded = self.options.conf.load(self.options.default_port);
         let (assembled, warnings) = self.assemble(&loaded).map_err(EndError::Corefile)?;
         self.fingerprint = fingerprint(&loaded);
         print_warnings(&warnings);
         let opened = self.open_sockets(&assembled)?;
-        let reload = assembled.settings.reload;
-        let generation = Generation::spawn(assembled);
-        // Queries are answered from now on: what has to wait for something answers for itself.
-        self.swap(generation, opened);
+        self.swap(Generation::spawn(assembled), opened);
+        Ok(())
+    }
+
+    /// Waits for the plugins to have started, and says so.
+    async fn start(&self) -> Result<(), EndError> {
+        if let Some(generation) = &self.generation {
+            generation.start().await?;
+        }
         if let Some(path) = &self.options.pidfile {
             let pid = format!("{}\n", std::process::id());
             std::fs::write(path, pid)
                 .map_err(|source| EndError::Pidfile { path: path.clone(), source })?;
         }
-        if let Some(generation) = &self.generation {
-            generation.start().await?;
-        }
         if !self.options.is_quiet {
             self.banner();
         }
-        if reload.is_some() {
-            tracing::info!(target: "plugin/reload", "Running configuration SHA512 = {}", self.fingerprint);
-        }
+        self.tell_fingerprint();
         Ok(())
+    }
+
+    /// As CoreDNS, where there is `reload`.
+    fn tell_fingerprint(&self) {
+        if self.generation.as_ref().is_some_and(|g| g.assembled.settings.reload.is_some()) {
+            tracing::info!(
+                target: "plugin/reload",
+                "Running configuration SHA512 = {}", self.fingerprint
+            );
+        }
     }
 
     /// Sets a configuration up beside the running one. The errors and the warnings come rendered.
@@ -344,13 +376,13 @@ impl Server {
     }
 
     /// Waits for signals and for a changed Corefile, until the server is to end.
-    async fn serve(&mut self, signals: &mut Signals) -> Result<(), EndError> {
+    async fn serve(&mut self, signals: &mut Signals) {
         loop {
             let next_look = self.next_look();
             tokio::select! {
-                _ = signals.terminate.recv() => return Ok(()),
-                _ = signals.interrupt.recv() => return Ok(()),
-                _ = signals.quit.recv() => return Ok(()),
+                _ = signals.terminate.recv() => return,
+                _ = signals.interrupt.recv() => return,
+                _ = signals.quit.recv() => return,
                 _ = signals.usr1.recv() => {
                     tracing::info!("SIGUSR1: Reloading");
                     self.reload().await;
@@ -408,13 +440,7 @@ impl Server {
         self.reload_version.with(&["sha512", &self.fingerprint]).set(1.0);
         match outcome {
             Ok(()) => {
-                let reload = self.generation.as_ref().and_then(|g| g.assembled.settings.reload);
-                if reload.is_some() {
-                    tracing::info!(
-                        target: "plugin/reload",
-                        "Running configuration SHA512 = {}", self.fingerprint
-                    );
-                }
+                self.tell_fingerprint();
                 tracing::info!("Reloading complete");
             }
             Err(error) => {
@@ -448,13 +474,14 @@ impl Server {
         for endpoint in &generation.assembled.endpoints {
             for zone in &endpoint.zones {
                 if !is_preferred_syntax(zone) {
-                    text.push_str(&format!(
-                        "Warning: Domain {zone:?} does not follow RFC1035 preferred syntax\n"
-                    ));
+                    let _ = writeln!(
+                        text,
+                        "Warning: Domain {zone:?} does not follow RFC1035 preferred syntax"
+                    );
                 }
-                text.push_str(&format!("{zone}:{}", endpoint.address.port()));
+                let _ = write!(text, "{zone}:{}", endpoint.address.port());
                 if !endpoint.address.ip().is_unspecified() {
-                    text.push_str(&format!(" on {}", endpoint.address.ip()));
+                    let _ = write!(text, " on {}", endpoint.address.ip());
                 }
                 text.push('\n');
             }
@@ -576,7 +603,7 @@ fn fingerprint(loaded: &Loaded) -> String {
     }
     let mut text = String::new();
     for byte in digest.finalize() {
-        text.push_str(&format!("{byte:02x}"));
+        let _ = write!(text, "{byte:02x}");
     }
     text
 }

@@ -275,4 +275,4 @@ const IDLE_TIMEOUT_WHEN_FULL: Duration = Duration::from_secs(1);
 /// For a client to take a reply; CoreDNS's `timeouts write`.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
 /// A connection ends after this between two queries, whatever it does.
-const MAX_LIFETIME: Duration = Duration::from_secs(3600);
+const MAX_LIFETIME: Duration = Duration::from_hours(1);

@@ -41,11 +41,8 @@ pub(super) async fn serve(
             ready = socket.readable() => ready?,
         }
         let received = socket.try_io(Interest::READABLE, || inbox.receive(socket.as_fd()));
-        let n_received = match received {
-            Ok(n_received) => n_received,
-            // Nothing there, or an ICMP error of an earlier reply that surfaces here.
-            Err(_) => continue,
-        };
+        // An error: nothing there, or an ICMP error of an earlier reply that surfaces here.
+        let Ok(n_received) = received else { continue };
         let arrived = Instant::now();
         for idx in 0..n_received {
             let Some(datagram) = inbox.datagram(idx) else { continue };

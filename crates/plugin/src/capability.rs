@@ -10,7 +10,10 @@ use std::time::Duration;
 
 /// What the plugins of one server block offer to each other.
 #[derive(Clone, Default)]
-pub struct Capabilities(Arc<Mutex<HashMap<TypeId, Vec<Box<dyn Any + Send + Sync>>>>>);
+pub struct Capabilities(Arc<Mutex<Offers>>);
+
+/// By the type that they are offered under: each is an `Arc` of that type.
+type Offers = HashMap<TypeId, Vec<Box<dyn Any + Send + Sync>>>;
 
 impl Capabilities {
     /// Offers `capability` under the trait (or type) `T`.

@@ -218,6 +218,9 @@ impl Family {
 
 impl CounterVec {
     /// The counter with these label values, in the order of the label names.
+    ///
+    /// # Panics
+    /// Where there are more or fewer values than names.
     pub fn with(&self, labels: &[&str]) -> Counter {
         let found = |value: &Value| match value {
             Value::Counter(counter) => Some(counter.clone()),
@@ -237,7 +240,7 @@ impl GaugeVec {
         };
         let make = || Value::Gauge(Gauge { bits: Arc::default() });
         // A series that is read by a function cannot be set as well: hand out one that nobody sees.
-        self.0.child(labels, found, make).unwrap_or(Gauge { bits: Arc::default() })
+        self.0.child(labels, found, make).unwrap_or_else(|| Gauge { bits: Arc::default() })
     }
 
     /// A series that is read at each scrape, instead of set; it is left out while `read` returns `None`.
@@ -259,6 +262,9 @@ impl GaugeVec {
 
 impl HistogramVec {
     /// The histogram with these label values.
+    ///
+    /// # Panics
+    /// Where there are more or fewer values than names.
     pub fn with(&self, labels: &[&str]) -> Histogram {
         let Kind::Histogram(bounds) = self.0.kind else {
             unreachable!("made by Registry::histogram_vec")

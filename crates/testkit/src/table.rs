@@ -66,13 +66,11 @@ impl Plugin for Table {
         }
         let key = (request.qname().to_lowercase().to_string(), request.qtype().to_string());
         let mut reply = request.reply();
-        match self.answers.get(&key) {
-            Some(answers) => reply.answers = answers.clone(),
-            None => {
-                reply.metadata.response_code = ResponseCode::NXDomain;
-                let soa = "example.org. 300 IN SOA ns.example.org. root.example.org. 1 7200 1800 86400 60";
-                reply.authorities = records(soa);
-            }
+        if let Some(answers) = self.answers.get(&key) {
+            reply.answers.clone_from(answers);
+        } else {
+            reply.metadata.response_code = ResponseCode::NXDomain;
+            reply.authorities = records(SOA);
         }
         if let Some(edit) = &self.edit {
             edit(request, &mut reply);
@@ -84,3 +82,6 @@ impl Plugin for Table {
         true
     }
 }
+
+/// In the authority section of everything that is not in a table.
+const SOA: &str = "example.org. 300 IN SOA ns.example.org. root.example.org. 1 7200 1800 86400 60";

@@ -96,7 +96,9 @@ impl Inbox {
         let n_received = usize::try_from(n_received).map_err(|_| io::Error::last_os_error())?;
         for (slot, header) in self.slots.iter_mut().zip(&headers[..n_received]) {
             slot.len = (header.msg_len as usize).min(self.buffer_len);
-            slot.control_len = (header.msg_hdr.msg_controllen as usize).min(slot.control.0.len());
+            #[allow(clippy::unnecessary_cast, reason = "musl has another type than glibc")]
+            let control_len = header.msg_hdr.msg_controllen as usize;
+            slot.control_len = control_len.min(slot.control.0.len());
             slot.is_truncated = header.msg_hdr.msg_flags & libc::MSG_TRUNC != 0;
         }
         Ok(n_received)
