@@ -53,7 +53,8 @@ impl Scenario {
     pub(crate) fn read(path: &Path) -> Self {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let read = |file: &str| {
-            std::fs::read_to_string(path.join(file)).unwrap_or_else(|e| panic!("{name}/{file}: {e}"))
+            std::fs::read_to_string(path.join(file))
+                .unwrap_or_else(|e| panic!("{name}/{file}: {e}"))
         };
         let mut places = Places::new(&name);
         let mut upstreams = Vec::new();

@@ -10,13 +10,14 @@
 //! `tests/scenarios/README.md` has the whole format. A dialog is parsed whole before its first query, so
 //! that a slip of the pen on the last line costs no run.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::time::Duration;
 
 use hickory_proto::op::{Edns, Message, OpCode};
-use hickory_proto::rr::rdata::opt::{EdnsCode, EdnsOption};
 use hickory_proto::rr::DNSClass;
+use hickory_proto::rr::rdata::opt::EdnsOption;
 use nix::sys::signal::Signal;
 
 use super::client::{self, Reply, Transport, rcode_text, record_text};
@@ -52,10 +53,10 @@ enum Action {
     Wait(Duration),
 }
 
-/// A query and the reply it is to have.
+/// Queries for one name, and the reply that each is to have.
 #[derive(Debug)]
 struct Ask {
-    query: Message,
+    queries: Vec<Message>,
     transports: Vec<Transport>,
     to: Option<IpAddr>,
     /// None where silence is expected.
@@ -88,7 +89,13 @@ impl Dialog {
     /// Reads a dialog; what it says wrong is told with its line.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let lines: Vec<&str> = text.lines().collect();
-        let mut parser = Parser { lines: &lines, next: 0, steps: Vec::new(), within: Duration::ZERO };
+        let mut parser = Parser {
+            lines: &lines,
+            next: 0,
+            steps: Vec::new(),
+            within: Duration::ZERO,
+            records: HashMap::new(),
+        };
         while parser.next < lines.len() {
             let number = parser.next + 1;
             parser.line().map_err(|what| format!("line {number}: {what}"))?;
@@ -115,7 +122,7 @@ impl Dialog {
     /// How many queries it asks, each transport counted.
     pub(crate) fn n_queries(&self) -> usize {
         let n_transports = |step: &Step| match &step.action {
-            Action::Ask(ask) => ask.transports.len(),
+            Action::Ask(ask) => ask.transports.len() * ask.queries.len(),
             _ => 0,
         };
         self.steps.iter().map(n_transports).sum()
@@ -127,6 +134,8 @@ struct Parser<'a> {
     next: usize,
     steps: Vec<Step>,
     within: Duration,
+    /// `let NAME RECORD`.
+    records: HashMap<&'a str, &'a str>,
 }
 
 impl<'a> Parser<'a> {
@@ -142,6 +151,11 @@ impl<'a> Parser<'a> {
         let action = match (verb, words.as_slice()) {
             ("within", [limit]) => {
                 self.within = duration(limit)?;
+                return Ok(());
+            }
+            ("let", [name, _, ..]) => {
+                let record = rest.split_once(' ').map_or("", |(_, record)| record.trim());
+                self.records.insert(name, record);
                 return Ok(());
             }
             ("ask", words) => Action::Ask(Box::new(self.ask(words)?)),
@@ -189,9 +203,14 @@ impl<'a> Parser<'a> {
     fn ask(&mut self, words: &[&str]) -> Result<Ask, String> {
         let is_option = |word: &&&str| word.starts_with('+');
         let question: Vec<&str> = words.iter().filter(|w| !is_option(w)).copied().collect();
-        let [name, qtype] = question[..] else { return Err("ask [+OPTION...] NAME TYPE".into()) };
+        let [name, qtypes @ ..] = question.as_slice() else {
+            return Err("ask [+OPTION...] NAME TYPE...".into());
+        };
+        if qtypes.is_empty() {
+            return Err("a name wants types behind it".into());
+        }
         let mut ask = Ask {
-            query: client::query(&format!("{name} {qtype}")),
+            queries: qtypes.iter().map(|t| client::query(&format!("{name} {t}"))).collect(),
             transports: Transport::BOTH.to_vec(),
             to: None,
             expected: None,
@@ -216,7 +235,10 @@ impl<'a> Parser<'a> {
         self.next += 1;
         let mut expected = Expected { status: status.to_owned(), ..Expected::default() };
         while let Some(line) = self.lines.get(self.next).map(|line| line.trim()) {
-            let (verb, rest) = line.split_once(' ').unwrap_or((line, ""));
+            let (verb, mut rest) = line.split_once(' ').unwrap_or((line, ""));
+            if let Some(name) = rest.strip_prefix('$') {
+                rest = self.records.get(name).ok_or_else(|| format!("no `let {name}` above"))?;
+            }
             match verb {
                 "answer" => expected.answer.add(rest)?,
                 "authority" => expected.authority.add(rest)?,
@@ -268,48 +290,17 @@ impl Section {
 impl Ask {
     fn option(&mut self, option: &str) -> Result<(), String> {
         let (name, value) = option.split_once('=').unwrap_or((option, ""));
-        let number = || value.parse().map_err(|_| format!("`+{option}` wants a number"));
         match name {
             "udp" => self.transports = vec![Transport::Udp],
             "tcp" => self.transports = vec![Transport::Tcp],
             "to" => self.to = Some(value.parse().map_err(|_| format!("`{value}` is no address"))?),
-            "norec" => self.query.metadata.recursion_desired = false,
-            "cd" => self.query.metadata.checking_disabled = true,
-            "ad" => self.query.metadata.authentic_data = true,
-            "edns" => {
-                self.edns().set_max_payload(number()?);
+            _ => {
+                for query in &mut self.queries {
+                    set_option(query, name, value)?;
+                }
             }
-            "version" => {
-                let version = value.parse().map_err(|_| format!("`{value}` is no version"))?;
-                self.edns().set_version(version);
-            }
-            "do" => {
-                self.edns().set_dnssec_ok(true);
-            }
-            "cookie" => {
-                let cookie = EdnsOption::Unknown(u16::from(EdnsCode::Cookie), hex(value)?);
-                self.edns().options_mut().insert(cookie);
-            }
-            "option" => {
-                let (code, data) = value.split_once(':').unwrap_or((value, ""));
-                let code = code.parse().map_err(|_| format!("`{code}` is no option code"))?;
-                self.edns().options_mut().insert(EdnsOption::Unknown(code, hex(data)?));
-            }
-            "class" => {
-                let class: DNSClass =
-                    value.parse().map_err(|_| format!("`{value}` is no class"))?;
-                self.query.queries[0].set_query_class(class);
-            }
-            "opcode" => {
-                self.query.metadata.op_code = OpCode::from_u8(u8::try_from(number()?).unwrap_or(15));
-            }
-            _ => return Err(format!("`+{option}` is no option of a query")),
         }
         Ok(())
-    }
-
-    fn edns(&mut self) -> &mut Edns {
-        self.query.edns.get_or_insert_with(Edns::new)
     }
 
     fn run(&self, server: &Server) -> Result<(), String> {
@@ -317,37 +308,73 @@ impl Ask {
         if let Some(to) = self.to {
             address.set_ip(to);
         }
-        for &transport in &self.transports {
-            let mut query = self.query.clone();
-            query.metadata.id = rand::random();
-            let outcome = client::exchange(address, transport, &query);
-            let reply = match (outcome, &self.expected) {
-                (Ok(reply), _) => reply,
-                (Err(_), None) => continue,
-                (Err(error), Some(_)) => {
-                    return Err(format!("{} over {transport:?}: {error}", self.question()));
-                }
-            };
-            let shown = show(&reply);
-            let Some(expected) = &self.expected else {
-                return Err(format!(
-                    "{} over {transport:?} was answered:\n{shown}",
-                    self.question()
-                ));
-            };
-            if !expected.holds(&reply) {
-                return Err(format!(
-                    "{} over {transport:?} was to be answered\n{expected}but was\n{shown}",
-                    self.question()
-                ));
+        for query in &self.queries {
+            for &transport in &self.transports {
+                let mut query = query.clone();
+                query.metadata.id = rand::random();
+                let outcome = client::exchange(address, transport, &query);
+                self.judge(outcome)
+                    .map_err(|what| format!("{} over {transport:?} {what}", query.queries[0]))?;
             }
         }
         Ok(())
     }
 
-    fn question(&self) -> String {
-        self.query.queries.first().map(ToString::to_string).unwrap_or_default()
+    fn judge(&self, outcome: std::io::Result<Reply>) -> Result<(), String> {
+        match (outcome, &self.expected) {
+            (Err(_), None) => Ok(()),
+            (Err(error), Some(_)) => Err(format!("got no reply: {error}")),
+            (Ok(reply), None) => Err(format!("got a reply:\n{}", show(&reply))),
+            (Ok(reply), Some(expected)) if expected.holds(&reply) => Ok(()),
+            (Ok(reply), Some(expected)) => {
+                Err(format!("was to be answered\n{expected}but was\n{}", show(&reply)))
+            }
+        }
     }
+}
+
+/// Sets what `+NAME=VALUE` says.
+fn set_option(query: &mut Message, name: &str, value: &str) -> Result<(), String> {
+    let number = || value.parse().map_err(|_| format!("`+{name}` wants a number"));
+    let mut edns = query.edns.clone().unwrap_or_else(Edns::new);
+    match name {
+        "norec" => query.metadata.recursion_desired = false,
+        "cd" => query.metadata.checking_disabled = true,
+        "ad" => query.metadata.authentic_data = true,
+        "class" => {
+            let class: DNSClass = value.parse().map_err(|_| format!("`{value}` is no class"))?;
+            query.queries[0].set_query_class(class);
+        }
+        "opcode" => {
+            let number = u8::try_from(number()?).map_err(|_| "an opcode has 4 bits")?;
+            query.metadata.op_code = OpCode::from_u8(number);
+        }
+        _ => {
+            match name {
+                "edns" => {
+                    edns.set_max_payload(number()?);
+                }
+                "version" => {
+                    let version = u8::try_from(number()?).map_err(|_| "a version has 8 bits")?;
+                    edns.set_version(version);
+                }
+                "do" => {
+                    edns.set_dnssec_ok(true);
+                }
+                "cookie" => {
+                    edns.options_mut().insert(EdnsOption::Unknown(COOKIE, hex(value)?));
+                }
+                "option" => {
+                    let (code, data) = value.split_once(':').unwrap_or((value, ""));
+                    let code = code.parse().map_err(|_| format!("`{code}` is no option code"))?;
+                    edns.options_mut().insert(EdnsOption::Unknown(code, hex(data)?));
+                }
+                _ => return Err(format!("`+{name}` is no option of a query")),
+            }
+            query.set_edns(edns);
+        }
+    }
+    Ok(())
 }
 
 impl Expected {
@@ -409,7 +436,8 @@ impl Action {
             Self::Reload { is_good } => reload(server, *is_good),
             Self::Log(text) => {
                 let text = server.places.fill(text);
-                let has_line = |lines: &[String]| lines.iter().any(|l| l.contains(&text)).then_some(());
+                let has_line =
+                    |lines: &[String]| lines.iter().any(|l| l.contains(&text)).then_some(());
                 let found = server.log.wait(Duration::from_secs(5), has_line);
                 found.ok_or_else(|| format!("no log line has `{text}`"))
             }
@@ -539,8 +567,7 @@ fn matches(line: &str, record: &str) -> bool {
 
 fn duration(text: &str) -> Result<Duration, String> {
     let wrong = || format!("`{text}` is no time such as 2s or 500ms");
-    let (number, unit) =
-        text.split_at(text.find(|c: char| !c.is_ascii_digit()).ok_or_else(wrong)?);
+    let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).ok_or_else(wrong)?);
     let number = number.parse().map_err(|_| wrong())?;
     match unit {
         "s" => Ok(Duration::from_secs(number)),
@@ -555,6 +582,8 @@ fn hex(text: &str) -> Result<Vec<u8>, String> {
     octets.ok_or_else(|| format!("`{text}` is not hexadecimal"))
 }
 
+/// RFC 7873 §4.
+const COOKIE: u16 = 10;
 /// RFC 8914 §2.
 const EDE: u16 = 15;
 

@@ -139,7 +139,10 @@ fn is_free(port: u16) -> bool {
     match (TcpListener::bind(all), UdpSocket::bind(all)) {
         (Ok(_), Ok(_)) => true,
         // No IPv6 here.
-        _ => TcpListener::bind(("0.0.0.0", port)).is_ok() && UdpSocket::bind(("0.0.0.0", port)).is_ok(),
+        _ => {
+            TcpListener::bind(("0.0.0.0", port)).is_ok()
+                && UdpSocket::bind(("0.0.0.0", port)).is_ok()
+        }
     }
 }
 
