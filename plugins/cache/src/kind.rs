@@ -1,10 +1,10 @@
 //! What sort of reply a message is, and how long it may be kept.
 
+use plugin::Request;
 use plugin::clock::unix_now;
 use plugin::proto::op::{Message, MessageType, OpCode, ResponseCode};
 use plugin::proto::rr::{DNSClass, Name, RData, Record, RecordType};
 use plugin::proto::serialize::binary::BinEncodable;
-use plugin::Request;
 
 use crate::config::{Config, MIN_TTL_SECS};
 
@@ -55,7 +55,11 @@ impl Kind {
         match reply.metadata.response_code {
             // RFC 2308 §2.2 knows a CNAME chain that ends without data; its SOA bounds the TTL.
             ResponseCode::NoError if has_answers => {
-                if has_soa(reply) && !answers_question(reply) { Self::NoData } else { Self::Answer }
+                if has_soa(reply) && !answers_question(reply) {
+                    Self::NoData
+                } else {
+                    Self::Answer
+                }
             }
             ResponseCode::NXDomain if has_answers => Self::Other,
             ResponseCode::NoError if has_soa(reply) => Self::NoData,

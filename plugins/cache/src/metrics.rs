@@ -78,11 +78,7 @@ impl Metrics {
                 "Entries that made room for others.",
                 BY_TYPE,
             ),
-            entries: registry.gauge_vec(
-                "coredns_cache_entries",
-                "Entries in the cache.",
-                BY_TYPE,
-            ),
+            entries: registry.gauge_vec("coredns_cache_entries", "Entries in the cache.", BY_TYPE),
             zones,
             series: ArcSwap::default(),
         }

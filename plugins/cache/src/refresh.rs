@@ -22,44 +22,32 @@ use crate::metrics::Series;
 use crate::serve::{asking_for_authentic, fresh_message, keep};
 use crate::store;
 
-/// What became of a stale entry while its client waited.
-pub(crate) enum Verified {
-    /// There is a reply that replaces it.
-    Replaced(Reply),
-    /// It is to be served.
-    Stale,
-}
-
-/// What has to be done before a stale entry is served.
+/// What has to be done before a stale entry is served; the reply that replaces it, if there is one.
 pub(crate) async fn before_stale(
     cache: &Arc<Inner>,
     request: &Request,
     next: Next<'_>,
     series: &Arc<Series>,
     entry: &Arc<Entry>,
-) -> Verified {
-    let Some(stale) = cache.config.stale else { return Verified::Stale };
+) -> Option<Reply> {
+    let stale = cache.config.stale?;
     let Some(timeout) = stale.verify else {
         in_background(cache, request, next, series, entry, true);
-        return Verified::Stale;
+        return None;
     };
     // Every client that would be served stale data asks first, unless failures are remembered: then
     // one asks for all.
-    let mut refreshing = None;
-    if !stale.recheck.is_zero() {
-        refreshing = entry.begin_refresh(Instant::now());
-        if refreshing.is_none() {
-            return Verified::Stale;
-        }
-    }
-    let verified = if timeout.is_zero() {
+    let refreshing = match stale.recheck {
+        Duration::ZERO => None,
+        _ => Some(entry.begin_refresh(Instant::now())?),
+    };
+    if timeout.is_zero() {
         let verified = replace_stale(cache, request, next, series).await;
         settle(refreshing, verified.is_some(), stale.recheck);
         verified
     } else {
         verify_within(timeout, cache, request, next.to_owned(), series, refreshing).await
-    };
-    verified.map_or(Verified::Stale, Verified::Replaced)
+    }
 }
 
 /// Refreshes an entry unless that is under way. Nobody waits for it.

@@ -12,8 +12,7 @@ use crate::config::Prefetch;
 use crate::entry::{Entry, wants_authentic};
 use crate::kind::{Class, Kind, is_match, is_storable};
 use crate::metrics::Series;
-use crate::refresh::{self, Verified};
-use crate::store;
+use crate::{refresh, store};
 
 /// Answers a request whose name is in the zones of the cache.
 pub(crate) async fn serve(
@@ -36,11 +35,11 @@ pub(crate) async fn serve(
         };
     }
     match refresh::before_stale(cache, request, next, &series, &entry).await {
-        Verified::Replaced(mut reply) => {
+        Some(mut reply) => {
             hit.count(&mut reply);
             Ok(reply)
         }
-        Verified::Stale => match hit.stale() {
+        None => match hit.stale() {
             Some(reply) => Ok(reply),
             None => miss(cache, request, next, &key, &series).await,
         },
@@ -196,7 +195,8 @@ pub(crate) fn keep(
         reply.count(&series.drops);
     }
     let class = kind.class().filter(|_| is_storable && !is_drop);
-    let is_kept = class.is_some_and(|class| put(cache, request, key, series, reply, class, ttl_secs));
+    let is_kept =
+        class.is_some_and(|class| put(cache, request, key, series, reply, class, ttl_secs));
     if is_kept {
         // The next one is a hit and counted as such.
         reply.set_replay(Replay::Never);
@@ -229,6 +229,5 @@ fn put(
     let evictions = series.evictions(class).clone();
     let entry = Entry::new(message, reply.replay(), ttl_secs, cache.generation, evictions);
     let Some(entry) = entry else { return false };
-    cache.store.put(key, entry, class, &cache.config);
-    true
+    cache.store.put(key, entry, class, &cache.config)
 }

@@ -5,7 +5,7 @@
 
 use std::borrow::Borrow;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant as StdInstant};
 
 use moka::Expiry;
@@ -20,7 +20,13 @@ use crate::config::Config;
 use crate::entry::Entry;
 use crate::kind::Class;
 
-type Map = Cache<Key, Arc<Entry>, ahash::RandomState>;
+/// Entries by key: a number of them, and not too many octets.
+struct Map {
+    entries: Cache<Key, Arc<Entry>, ahash::RandomState>,
+    /// Octets of the entries that are larger than usual.
+    n_large_octets: Arc<AtomicU64>,
+    most_large_octets: u64,
+}
 
 /// What outlives a reload that leaves the settings as they are.
 pub(crate) struct Store {
@@ -46,7 +52,7 @@ impl Borrow<[u8]> for Key {
 /// The key of a request.
 pub(crate) fn key(request: &Request) -> KeyBytes {
     let mut key = KeyBytes::new();
-    for label in request.qname().iter() {
+    for label in request.qname() {
         // A label has at most 63 octets.
         key.push(u8::try_from(label.len()).unwrap_or(u8::MAX));
         key.extend(label.iter().map(u8::to_ascii_lowercase));
@@ -66,21 +72,9 @@ impl Store {
         // Longer than any look-up wants the entry. The clock of the maps is the machine's and coarse;
         // what an entry is good for is decided by its own times.
         let beyond = config.stale.map_or(Duration::ZERO, |stale| stale.up_to) + SLACK;
-        let map = |capacity| {
-            Cache::builder()
-                .max_capacity(capacity)
-                .weigher(|key: &Key, entry: &Arc<Entry>| weight(key, entry))
-                .expire_after(AfterTtl { beyond })
-                .eviction_listener(|_key, entry: Arc<Entry>, cause| {
-                    if cause == RemovalCause::Size {
-                        entry.evictions.inc();
-                    }
-                })
-                .build_with_hasher(ahash::RandomState::new())
-        };
         Self {
-            success: map(config.success.capacity),
-            denial: map(config.denial.capacity),
+            success: Map::new(config.success.capacity, beyond),
+            denial: Map::new(config.denial.capacity, beyond),
             n_generations: AtomicU32::new(0),
         }
     }
@@ -122,7 +116,7 @@ impl Store {
             }
         }
         // Most keys are in the other map alone, and a look-up that finds nothing need not be counted.
-        if self.denial.contains_key(key)
+        if self.denial.entries.contains_key(key)
             && let Some(entry) = self.denial.get(key).filter(is_usable)
         {
             // A failure passes; an answer that is there is the better one.
@@ -132,18 +126,18 @@ impl Store {
         success()
     }
 
-    /// Keeps an entry.
-    pub(crate) fn put(&self, key: &[u8], mut entry: Entry, class: Class, config: &Config) {
+    /// Keeps an entry. Says whether there was room.
+    pub(crate) fn put(&self, key: &[u8], mut entry: Entry, class: Class, config: &Config) -> bool {
         if class == Class::Success {
             if config.prefers_positive && !entry.is_answering {
                 entry.last_known_good = self.success.get(key).and_then(answering);
             }
             // An answer ends the denial before it; what is no answer does not, where answers are preferred.
             if !config.prefers_positive || entry.is_answering {
-                self.denial.invalidate(key);
+                self.denial.entries.invalidate(key);
             }
         }
-        self.map(class).insert(Key(key.into()), Arc::new(entry));
+        self.map(class).insert(Key(key.into()), Arc::new(entry))
     }
 
     /// Whatever is kept for `key`, good or not.
@@ -154,14 +148,55 @@ impl Store {
     /// Entries in a map, after housekeeping.
     pub(crate) fn n_entries(&self, class: Class) -> u64 {
         let map = self.map(class);
-        map.run_pending_tasks();
-        map.entry_count()
+        map.tidy();
+        map.entries.entry_count()
     }
 
     /// Lets go of what has expired, and of what is one too many.
     pub(crate) fn tidy(&self) {
-        self.success.run_pending_tasks();
-        self.denial.run_pending_tasks();
+        self.success.tidy();
+        self.denial.tidy();
+    }
+}
+
+impl Map {
+    fn new(capacity: u64, beyond: Duration) -> Self {
+        let n_large_octets = Arc::<AtomicU64>::default();
+        let large = Arc::clone(&n_large_octets);
+        // The maps could weigh entries themselves, but would then admit by a sketch of a quarter of the
+        // size, which forgets what is in use.
+        let entries = Cache::builder()
+            .max_capacity(capacity)
+            .expire_after(AfterTtl { beyond })
+            .eviction_listener(move |_key, entry: Arc<Entry>, cause| {
+                if cause == RemovalCause::Size {
+                    entry.evictions.inc();
+                }
+                large.fetch_sub(large_octets(&entry), Ordering::Relaxed);
+            })
+            .build_with_hasher(ahash::RandomState::new());
+        Self { entries, n_large_octets, most_large_octets: capacity * LARGE }
+    }
+
+    fn get(&self, key: &[u8]) -> Option<Arc<Entry>> {
+        self.entries.get(key)
+    }
+
+    fn insert(&self, key: Key, entry: Arc<Entry>) -> bool {
+        let n_octets = large_octets(&entry);
+        let n_before = self.n_large_octets.fetch_add(n_octets, Ordering::Relaxed);
+        if n_octets > 0 && n_before + n_octets > self.most_large_octets {
+            self.n_large_octets.fetch_sub(n_octets, Ordering::Relaxed);
+            // What was kept before is older than the reply that there is no room for.
+            self.entries.invalidate(&key);
+            return false;
+        }
+        self.entries.insert(key, entry);
+        true
+    }
+
+    fn tidy(&self) {
+        self.entries.run_pending_tasks();
     }
 }
 
@@ -174,10 +209,10 @@ fn is_data(rcode: ResponseCode) -> bool {
     matches!(rcode, ResponseCode::NoError | ResponseCode::NXDomain)
 }
 
-/// An entry of up to 1 KiB counts as one, a larger one as several: the capacity bounds octets as well.
-fn weight(key: &Key, entry: &Entry) -> u32 {
-    let len = key.0.len() + entry.len();
-    u32::try_from(len.div_ceil(OCTETS_PER_WEIGHT)).unwrap_or(u32::MAX).max(1)
+/// Octets to count: none for an entry of ordinary size, which the number of entries bounds well enough.
+fn large_octets(entry: &Entry) -> u64 {
+    let len = entry.len() as u64;
+    if len > LARGE { len } else { 0 }
 }
 
 struct AfterTtl {
@@ -211,7 +246,8 @@ impl Expiry<Key, Arc<Entry>> for AfterTtl {
     }
 }
 
-const OCTETS_PER_WEIGHT: usize = 1024;
+/// What is longer is larger than usual. Such entries share 1 KiB times the capacity.
+const LARGE: u64 = 1024;
 const SLACK: Duration = Duration::from_secs(2);
 /// The maps refuse to count further than a thousand years; a hundred do.
 const LONGEST: Duration = Duration::from_hours(100 * 365 * 24);

@@ -111,13 +111,13 @@ fn ttl_secs(reply: &Reply) -> u32 {
 }
 
 /// The sum of a family's series that have all of these labels.
-fn count(kit: &Kit, family: &str, labels: &[&str]) -> f64 {
+fn count(kit: &Kit, family: &str, labels: &[&str]) -> u64 {
     let text = kit.metrics.text();
     let series = text.lines().filter(|line| {
         line.strip_prefix(family).is_some_and(|rest| rest.starts_with('{'))
             && labels.iter().all(|label| line.contains(label))
     });
-    series.map(|line| line.rsplit_once(' ').unwrap().1.parse::<f64>().unwrap()).sum()
+    series.map(|line| line.rsplit_once(' ').unwrap().1.parse::<u64>().unwrap()).sum()
 }
 
 async fn advance(secs: f64) {

@@ -76,7 +76,8 @@ fn zone(origin: &Name, is_cut_short: bool) -> Vec<Record> {
     let below = |label: &str| origin.prepend_label(label).unwrap_or_else(|_| origin.clone());
     let record = |owner: &Name, data| Record::from_rdata(owner.clone(), 0, data);
     let (a, b) = (below("a"), below("b"));
-    let soa = SOA::new(below("ns"), below("hostmaster"), 2_018_050_825, 7200, 3600, 1_209_600, 3600);
+    let soa =
+        SOA::new(below("ns"), below("hostmaster"), 2_018_050_825, 7200, 3600, 1_209_600, 3600);
     let mut records = vec![
         record(origin, RData::SOA(soa)),
         record(origin, RData::NS(NS(b.clone()))),

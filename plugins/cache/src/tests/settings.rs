@@ -209,7 +209,8 @@ fn mistakes_are_refused() {
 
 #[test]
 fn all_mistakes_are_shown_at_once() {
-    let diagnostics = testkit::rendered(&PLUGIN, "cache 0 {\n success a\n servfail b\n keepttl c\n}");
+    let diagnostics =
+        testkit::rendered(&PLUGIN, "cache 0 {\n success a\n servfail b\n keepttl c\n}");
     for word in ["`0`", "`a`", "`b`", "`keepttl` wants no argument"] {
         assert!(diagnostics.contains(word), "{word}: {diagnostics}");
     }
