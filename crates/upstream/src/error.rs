@@ -59,6 +59,22 @@ pub enum Error {
         /// From where.
         upstream: SocketAddr,
     },
+    /// HTTP went wrong.
+    #[error("https://{upstream}: {source}")]
+    Http {
+        /// From where.
+        upstream: SocketAddr,
+        /// What happened.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// An HTTP reply that is not one of DNS.
+    #[error("https://{upstream}: HTTP status {status}")]
+    HttpStatus {
+        /// From where.
+        upstream: SocketAddr,
+        /// Its status.
+        status: u16,
+    },
     /// The query is longer than a message can be.
     #[error("query of {0} octets is too long")]
     QueryTooLong(usize),
@@ -79,6 +95,7 @@ impl Error {
                 source.kind(),
                 BrokenPipe | ConnectionAborted | ConnectionReset | NotConnected
             ),
+            Self::Http { .. } => true,
             _ => false,
         }
     }

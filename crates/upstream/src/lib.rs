@@ -14,7 +14,7 @@
 //! |---|---|
 //! | [`message`] | the few header fields and the question, read and written in place |
 //! | `pool` | idle connections, kept on the thread whose runtime made them |
-//! | `udp`, `stream` | one exchange over a datagram socket; over TCP or TLS |
+//! | `udp`, `stream`, [`https`] | one exchange over a datagram socket; over TCP or TLS; over HTTP/2 |
 //! | `health` | failed checks counted, probes while something is wrong |
 //! | `timing` | smoothed round-trip time and time to connect |
 //! | [`tls`] | client configurations from PEM |
@@ -23,6 +23,7 @@
 
 mod error;
 mod health;
+pub mod https;
 pub mod message;
 mod pool;
 mod stream;
@@ -33,6 +34,7 @@ mod upstream;
 
 pub use error::Error;
 pub use health::HealthCheck;
+pub use https::{HttpsClient, Method};
 pub use tls::{TlsClient, TlsError};
 pub use upstream::{Observer, Over, Proto, Protocol, Settings, Upstream};
 

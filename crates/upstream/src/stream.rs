@@ -30,19 +30,9 @@ impl Stream {
         upstream: SocketAddr,
         tls: Option<&TlsClient>,
     ) -> io::Result<Self> {
-        let socket = if upstream.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-        if let Some(source) = source {
-            socket.bind((source, 0).into())?;
-        }
-        let tcp = socket.connect(upstream).await?;
-        tcp.set_nodelay(true)?;
         match tls {
-            None => Ok(Self::Tcp(tcp)),
-            Some(tls) => {
-                let connector = TlsConnector::from(tls.config());
-                let stream = connector.connect(tls.server_name(), tcp).await?;
-                Ok(Self::Tls(Box::new(stream)))
-            }
+            None => Ok(Self::Tcp(connect_tcp(source, upstream).await?)),
+            Some(tls) => Ok(Self::Tls(Box::new(connect_tls(source, upstream, tls).await?))),
         }
     }
 
@@ -83,6 +73,25 @@ impl Stream {
         };
         tcp.local_addr().unwrap_or_else(|_| (Ipv4Addr::UNSPECIFIED, 0).into())
     }
+}
+
+async fn connect_tcp(source: Option<IpAddr>, upstream: SocketAddr) -> io::Result<TcpStream> {
+    let socket = if upstream.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    if let Some(source) = source {
+        socket.bind((source, 0).into())?;
+    }
+    let tcp = socket.connect(upstream).await?;
+    tcp.set_nodelay(true)?;
+    Ok(tcp)
+}
+
+pub(crate) async fn connect_tls(
+    source: Option<IpAddr>,
+    upstream: SocketAddr,
+    tls: &TlsClient,
+) -> io::Result<TlsStream<TcpStream>> {
+    let tcp = connect_tcp(source, upstream).await?;
+    TlsConnector::from(tls.config()).connect(tls.server_name(), tcp).await
 }
 
 /// `None` where the reply has the right ID and another question.

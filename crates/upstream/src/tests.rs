@@ -138,7 +138,7 @@ async fn a_long_datagram_is_not_cut() {
 #[tokio::test]
 async fn a_udp_socket_serves_a_bounded_number_of_exchanges() {
     let (upstream, counts) = upstream(udp_server(|query| vec![reply_to(query)]).await, |_| {});
-    for _ in 0..udp::MAX_EXCHANGES + 1 {
+    for _ in 0..=udp::MAX_EXCHANGES {
         ask(&upstream, Over::Udp).await.unwrap();
     }
     assert_eq!(counts.opened.load(Ordering::SeqCst), 2);
@@ -312,7 +312,7 @@ async fn probes_go_on_until_one_succeeds() {
     while counts.failed.load(Ordering::SeqCst) == 0 {
         tokio::task::yield_now().await;
     }
-    assert!(!upstream.is_down(1) && upstream.is_down(0) == false);
+    assert!(!upstream.is_down(1) && !upstream.is_down(0));
     while n_asked.load(Ordering::SeqCst) < 2 || upstream.is_lagging() {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
@@ -398,7 +398,7 @@ fn only_a_reply_to_the_question_is_a_reply() {
             "with RCODE and records",
             edited(|m| {
                 m[3] = 3;
-                m.push(1)
+                m.push(1);
             }),
             Relation::Reply,
         ),
@@ -413,7 +413,7 @@ fn only_a_reply_to_the_question_is_a_reply() {
             "no question",
             edited(|m| {
                 m[5] = 0;
-                m.truncate(12)
+                m.truncate(12);
             }),
             Relation::Mismatch,
         ),
@@ -473,4 +473,22 @@ fn the_time_to_connect_is_twice_the_average_within_bounds() {
     }
     let timeout = dial_time.timeout();
     assert!((Duration::from_secs(7)..=Duration::from_secs(8)).contains(&timeout), "{timeout:?}");
+}
+
+#[test]
+fn base64url_is_that_of_the_rfc() {
+    // RFC 4648 §10, without padding; and the two digits that differ from plain base64.
+    let cases = [
+        ("", ""),
+        ("f", "Zg"),
+        ("fo", "Zm8"),
+        ("foo", "Zm9v"),
+        ("foob", "Zm9vYg"),
+        ("fooba", "Zm9vYmE"),
+        ("foobar", "Zm9vYmFy"),
+    ];
+    for (octets, expected) in cases {
+        assert_eq!(https::base64url(octets.as_bytes()), expected);
+    }
+    assert_eq!(https::base64url(&[0xfb, 0xff]), "-_8");
 }

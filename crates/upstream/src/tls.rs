@@ -51,6 +51,12 @@ impl TlsClient {
         parse_name(name).map(|_| ())
     }
 
+    /// The same client, with an application protocol to agree on (RFC 7301). Sessions are shared.
+    pub(crate) fn with_protocol(mut self, protocol: &[u8]) -> Self {
+        Arc::make_mut(&mut self.config).alpn_protocols = vec![protocol.to_vec()];
+        self
+    }
+
     pub(crate) fn config(&self) -> Arc<ClientConfig> {
         Arc::clone(&self.config)
     }

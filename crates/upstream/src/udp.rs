@@ -48,7 +48,7 @@ pub(crate) async fn exchange(
     loop {
         match timeout_at(deadline, socket.ready(Interest::READABLE | Interest::ERROR)).await {
             Ok(ready) if ready.as_ref().is_ok_and(|ready| ready.is_error()) => {
-                clear_error(socket).map_err(broken)?
+                clear_error(socket).map_err(broken)?;
             }
             Ok(ready) => ready.map(|_| ()).map_err(broken)?,
             Err(_) if has_mismatch => return Err(Error::Mismatch { upstream }),
@@ -81,7 +81,7 @@ fn clear_error(socket: &UdpSocket) -> io::Result<()> {
         return Err(error);
     }
     let cleared = socket.try_io(Interest::ERROR, || Err(io::ErrorKind::WouldBlock.into()));
-    cleared.or_else(|_: io::Error| Ok(()))
+    cleared.or(Ok(()))
 }
 
 thread_local! {

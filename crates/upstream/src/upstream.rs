@@ -1,7 +1,7 @@
 //! One upstream: its connections, its health and how quick it is.
 
-use std::borrow::Cow;
 use std::fmt;
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +11,7 @@ use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::health::{CHECK_TIMEOUT, Health, HealthCheck, MIN_INTERVAL};
+use crate::https::{Connection, HttpsClient};
 use crate::pool::{Age, Limits, Pool};
 use crate::stream::Stream;
 use crate::timing::{DialTime, RoundTrip};
@@ -43,6 +44,8 @@ pub enum Protocol {
     Dns,
     /// DNS over TLS, whatever the exchange says.
     Tls(TlsClient),
+    /// DNS over HTTPS, whatever the exchange says.
+    Https(HttpsClient),
 }
 
 /// What a plain upstream is to be asked over.
@@ -97,6 +100,7 @@ pub struct Upstream {
     settings: Settings,
     udp: Pool<UdpSocket>,
     streams: Pool<Stream>,
+    https: Pool<Connection>,
     dial_time: DialTime,
     round_trip: RoundTrip,
     health: Health,
@@ -112,6 +116,7 @@ impl Upstream {
         Self {
             udp: Pool::new(Limits { max_exchanges: udp::MAX_EXCHANGES, ..limits }),
             streams: Pool::new(limits),
+            https: Pool::new(limits),
             dial_time: DialTime::new(),
             round_trip: RoundTrip::default(),
             health: Health::default(),
@@ -137,9 +142,14 @@ impl Upstream {
         read_timeout: Duration,
         deadline: Instant,
     ) -> Result<Vec<u8>, Error> {
-        // On the wire the ID is random, whatever the client's was.
-        let mut wire = Cow::Borrowed(query);
-        message::set_id(wire.to_mut(), rand::random());
+        let mut wire = query.to_vec();
+        let id = match self.settings.protocol {
+            // RFC 8484 §4.1: so that HTTP caches see that queries are the same.
+            Protocol::Https(_) => 0,
+            // RFC 5452 §9.2: whatever the client's ID was.
+            Protocol::Dns | Protocol::Tls(_) => rand::random(),
+        };
+        message::set_id(&mut wire, id);
         let read_timeout = read_timeout.min(deadline.saturating_duration_since(Instant::now()));
         let result = match (&self.settings.protocol, over) {
             (Protocol::Dns, Over::Udp) => self.over_udp(&wire, read_timeout).await,
@@ -148,6 +158,9 @@ impl Upstream {
             }
             (Protocol::Tls(tls), _) => {
                 self.over_stream(Some(tls), &wire, read_timeout, deadline).await
+            }
+            (Protocol::Https(https), _) => {
+                self.over_https(https, &wire, read_timeout, deadline).await
             }
         };
         // A reply to another question is a sign of life as well.
@@ -159,16 +172,13 @@ impl Upstream {
     }
 
     async fn over_udp(&self, query: &[u8], read_timeout: Duration) -> Result<Vec<u8>, Error> {
-        let (socket, age) = match self.udp.take() {
-            Some(idle) => {
-                self.observer.connection_reused(Proto::Udp);
-                idle
-            }
-            None => {
-                self.observer.connection_opened(Proto::Udp);
-                let socket = udp::connect(self.settings.source, self.settings.address).await?;
-                (socket, Age::new())
-            }
+        let (socket, age) = if let Some(idle) = self.udp.take() {
+            self.observer.connection_reused(Proto::Udp);
+            idle
+        } else {
+            self.observer.connection_opened(Proto::Udp);
+            let socket = udp::connect(self.settings.source, self.settings.address).await?;
+            (socket, Age::new())
         };
         let asked = Instant::now();
         let reply = udp::exchange(&socket, self.settings.address, query, read_timeout).await?;
@@ -191,15 +201,12 @@ impl Upstream {
         loop {
             let idle = self.streams.take();
             let is_reused = idle.is_some();
-            let (mut stream, age) = match idle {
-                Some(idle) => {
-                    self.observer.connection_reused(proto);
-                    idle
-                }
-                None => {
-                    self.observer.connection_opened(proto);
-                    (self.dial(tls, proto, deadline).await?, Age::new())
-                }
+            let (mut stream, age) = if let Some(idle) = idle {
+                self.observer.connection_reused(proto);
+                idle
+            } else {
+                self.observer.connection_opened(proto);
+                (self.dial(tls, proto, deadline).await?, Age::new())
             };
             let asked = Instant::now();
             match stream.exchange(self.settings.address, query, read_timeout).await {
@@ -215,16 +222,66 @@ impl Upstream {
         }
     }
 
+    async fn over_https(
+        &self,
+        https: &HttpsClient,
+        query: &[u8],
+        read_timeout: Duration,
+        deadline: Instant,
+    ) -> Result<Vec<u8>, Error> {
+        loop {
+            let open = self.https.take().filter(|(connection, _)| !connection.is_closed());
+            let is_reused = open.is_some();
+            let (mut connection, age) = match open {
+                Some(open) => open,
+                None => (self.dial_https(https, deadline).await?, Age::new()),
+            };
+            // Whoever comes meanwhile takes the same connection.
+            self.https.put(connection.clone(), age);
+            let asked = Instant::now();
+            let address = self.settings.address;
+            match https.exchange(&mut connection, address, query, read_timeout).await {
+                Ok(reply) => {
+                    self.round_trip.record(asked.elapsed());
+                    return Ok(reply);
+                }
+                // It was closed while it idled.
+                Err(error) if is_reused && error.is_hang_up() && connection.is_closed() => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
     async fn dial(
         &self,
         tls: Option<&TlsClient>,
         proto: Proto,
         deadline: Instant,
     ) -> Result<Stream, Error> {
+        let connect = Stream::connect(self.settings.source, self.settings.address, tls);
+        self.timed(connect, proto, deadline).await
+    }
+
+    async fn dial_https(
+        &self,
+        https: &HttpsClient,
+        deadline: Instant,
+    ) -> Result<Connection, Error> {
+        let connect = https.connect(self.settings.source, self.settings.address);
+        self.timed(connect, Proto::TcpTls, deadline).await
+    }
+
+    /// Connects within the time that is usual for this upstream.
+    async fn timed<T>(
+        &self,
+        connect: impl Future<Output = io::Result<T>>,
+        proto: Proto,
+        deadline: Instant,
+    ) -> Result<T, Error> {
         let upstream = self.settings.address;
         let begun = Instant::now();
         let limit = self.dial_time.timeout().min(deadline.saturating_duration_since(begun));
-        let dialled = timeout(limit, Stream::connect(self.settings.source, upstream, tls)).await;
+        let dialled = timeout(limit, connect).await;
         self.dial_time.record(begun.elapsed());
         match dialled {
             Ok(Ok(stream)) => Ok(stream),
@@ -242,13 +299,11 @@ impl Upstream {
         self.background.spawn(async move {
             // An upstream that nobody else holds any more is not probed to the end of days.
             while let Some(upstream) = probed.0.upgrade() {
-                match upstream.check().await {
-                    Ok(()) => return upstream.health.check_succeeded(),
-                    Err(_) => {
-                        upstream.health.check_failed();
-                        upstream.observer.health_check_failed();
-                    }
+                if upstream.check().await.is_ok() {
+                    return upstream.health.check_succeeded();
                 }
+                upstream.health.check_failed();
+                upstream.observer.health_check_failed();
                 let interval = upstream.settings.health_check.interval.max(MIN_INTERVAL);
                 drop(upstream);
                 sleep(interval).await;
@@ -265,8 +320,14 @@ impl Upstream {
             Ok(_) | Err(Error::Mismatch { .. }) => Ok(()),
             Err(error) => Err(error),
         };
+        let dial_by = Instant::now() + CHECK_TIMEOUT;
         let tls = match &self.settings.protocol {
             Protocol::Tls(tls) => Some(tls),
+            Protocol::Https(https) => {
+                let mut connection = self.dial_https(https, dial_by).await?;
+                let asked = https.exchange(&mut connection, upstream, &query, CHECK_TIMEOUT);
+                return alive(asked.await);
+            }
             Protocol::Dns if check.over_tcp => None,
             Protocol::Dns => {
                 let socket = udp::connect(source, upstream).await?;
@@ -274,7 +335,7 @@ impl Upstream {
             }
         };
         let proto = if tls.is_some() { Proto::TcpTls } else { Proto::Tcp };
-        let dial = self.dial(tls, proto, Instant::now() + CHECK_TIMEOUT);
+        let dial = self.dial(tls, proto, dial_by);
         alive(dial.await?.exchange(upstream, &query, CHECK_TIMEOUT).await)
     }
 
@@ -310,13 +371,14 @@ impl Upstream {
 
     /// Idle connections, over all threads and transports.
     pub fn n_idle(&self) -> usize {
-        self.udp.n_idle() + self.streams.n_idle()
+        self.udp.n_idle() + self.streams.n_idle() + self.https.n_idle()
     }
 
     /// Closes connections that have idled too long. Call it every few seconds.
     pub fn sweep(&self) {
         self.udp.sweep();
         self.streams.sweep();
+        self.https.sweep();
     }
 }
 

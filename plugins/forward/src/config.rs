@@ -8,13 +8,14 @@ use std::time::Duration;
 use plugin::proto::rr::Name;
 use plugin::{Argument, Diagnostic, Directive, Property, Setup, Zones};
 use rustls::ClientConfig;
-use upstream::{HealthCheck, TlsClient, tls};
+use upstream::{HealthCheck, Method, TlsClient, tls};
 
 use crate::policy::Policy;
 use crate::rcode;
 use crate::target::{self, Endpoint, Scheme, Target};
 
 /// One `forward` directive: typed, defaulted, bounded.
+#[expect(clippy::struct_excessive_bools, reason = "each is a property of its own")]
 pub(crate) struct Config {
     /// Names at or below it are forwarded.
     pub(crate) from: Name,
@@ -41,7 +42,7 @@ pub(crate) struct Config {
     /// Failed attempts for one query; `Some(0)` for no limit, `None` for twice the number of upstreams.
     pub(crate) max_connect_attempts: Option<u32>,
     pub(crate) health_check: HealthCheck,
-    /// Only where there is an upstream over TLS.
+    /// Only where there is an upstream over TLS or HTTPS.
     pub(crate) tls: Option<Tls>,
     pub(crate) policy: Policy,
     /// Queries under way at a time; no limit unless set.
@@ -65,6 +66,8 @@ pub(crate) struct Tls {
     pub(crate) server_name: Option<String>,
     /// Differs where files or their contents do.
     pub(crate) fingerprint: String,
+    /// How DNS over HTTPS asks.
+    pub(crate) doh_method: Method,
 }
 
 impl Config {
@@ -116,7 +119,7 @@ impl Config {
             );
             return None;
         }
-        let has_tls = endpoints.iter().any(|endpoint| endpoint.scheme == Scheme::Tls);
+        let has_tls = endpoints.iter().any(|endpoint| endpoint.scheme != Scheme::Dns);
         let tls = written.tls(setup).filter(|_| has_tls);
         if has_tls && tls.is_none() {
             return None;
@@ -150,6 +153,7 @@ struct At<T> {
 }
 
 /// The properties as they come; the last of a kind holds.
+#[expect(clippy::struct_excessive_bools, reason = "each is a property of its own")]
 struct Written {
     except: Vec<String>,
     force_tcp: bool,
@@ -165,6 +169,7 @@ struct Written {
     health_domain: Box<[u8]>,
     tls: Option<Property>,
     tls_servername: Option<Argument>,
+    doh_method: Method,
     policy: Policy,
     max_concurrent: Option<u64>,
     next: Vec<u16>,
@@ -192,6 +197,7 @@ impl Default for Written {
             health_domain: ROOT.into(),
             tls: None,
             tls_servername: None,
+            doh_method: Method::Post,
             policy: Policy::default(),
             max_concurrent: None,
             next: Vec::new(),
@@ -245,9 +251,11 @@ impl Written {
             "tls_servername" => self.tls_servername = Some(property.argument()?.clone()),
             "doh_method" => {
                 let method = property.argument()?;
-                if !matches!(&**method, "POST" | "GET") {
-                    return Err(method.expected("`POST` or `GET`"));
-                }
+                self.doh_method = match &**method {
+                    "POST" => Method::Post,
+                    "GET" => Method::Get,
+                    _ => return Err(method.expected("`POST` or `GET`")),
+                };
             }
             "policy" => {
                 let name = property.argument()?;
@@ -400,7 +408,8 @@ impl Written {
         Some(Tls {
             config: setup.note(config)?,
             server_name: self.tls_servername.as_ref().map(|name| name.text.clone()),
-            fingerprint: format!("{} {:x}", files.len(), hasher.finish()),
+            fingerprint: format!("{} {:x} {:?}", files.len(), hasher.finish(), self.doh_method),
+            doh_method: self.doh_method,
         })
     }
 

@@ -47,6 +47,10 @@ use stanza::Stanza;
 /// The `forward` directive; it may be repeated, and the first whose FROM matches is asked.
 pub const PLUGIN: PluginSpec = PluginSpec { name: "forward", setup };
 
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "every mistake is reported; the type is the contract's"
+)]
 fn setup(setup: &mut Setup<'_>) -> Result<Box<dyn Plugin>, Diagnostic> {
     let metrics = Arc::new(Metrics::new(setup.metrics));
     let registry = setup.keep("forward", Registry::default);

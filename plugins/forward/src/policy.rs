@@ -76,5 +76,5 @@ const HEDGE: HedgeBounds = HedgeBounds {
 const HEDGE_SEQUENTIAL: HedgeBounds = HedgeBounds {
     unknown: Duration::from_millis(200),
     min: Duration::from_millis(150),
-    max: Duration::from_millis(1000),
+    max: Duration::from_secs(1),
 };

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use tokio::runtime::Handle;
-use upstream::{Protocol, Settings, TlsClient, Upstream};
+use upstream::{HttpsClient, Protocol, Settings, TlsClient, Upstream};
 
 use crate::config::Config;
 use crate::metrics::Metrics;
@@ -41,13 +41,18 @@ impl Maker {
     /// The upstream for an endpoint under a directive's settings.
     pub(crate) fn upstream(&self, endpoint: &Endpoint, config: &Config) -> Arc<Upstream> {
         let (protocol, tls) = match (endpoint.scheme, &config.tls) {
-            (Scheme::Tls, Some(tls)) => {
+            (Scheme::Dns, _) | (_, None) => (Protocol::Dns, String::new()),
+            (scheme, Some(tls)) => {
                 let name = endpoint.server_name.as_deref().or(tls.server_name.as_deref());
                 let client = TlsClient::new(Arc::clone(&tls.config), name, endpoint.address.ip())
                     .expect("server names were checked when the configuration was read");
-                (Protocol::Tls(client), format!("{name:?} {}", tls.fingerprint))
+                let fingerprint = format!("{scheme:?} {name:?} {}", tls.fingerprint);
+                let protocol = match scheme {
+                    Scheme::Https => Protocol::Https(HttpsClient::new(client, tls.doh_method)),
+                    _ => Protocol::Tls(client),
+                };
+                (protocol, fingerprint)
             }
-            (Scheme::Dns | Scheme::Tls, _) => (Protocol::Dns, String::new()),
         };
         let settings = Settings {
             address: endpoint.address,

@@ -29,6 +29,7 @@ pub(crate) struct Endpoint {
 pub(crate) enum Scheme {
     Dns,
     Tls,
+    Https,
 }
 
 impl Scheme {
@@ -36,6 +37,7 @@ impl Scheme {
         match self {
             Self::Dns => 53,
             Self::Tls => 853,
+            Self::Https => 443,
         }
     }
 }
@@ -59,7 +61,7 @@ pub(crate) fn parse(
     let endpoint = |ip: IpAddr| Endpoint {
         address: SocketAddr::new(ip.to_canonical(), port),
         scheme,
-        server_name: server_name.filter(|_| scheme == Scheme::Tls).map(ToOwned::to_owned),
+        server_name: server_name.filter(|_| scheme != Scheme::Dns).map(ToOwned::to_owned),
     };
     if let Ok(ip) = host.parse() {
         return Ok(vec![Target::Endpoint(endpoint(ip))]);
@@ -109,15 +111,11 @@ fn split_scheme(argument: &Argument) -> Result<(Scheme, &str), Diagnostic> {
                 .label("no path allowed")
                 .help("the path is always `/dns-query`"));
         }
-        "https" => {
-            return Err(refused("DNS over HTTPS to upstreams is not supported yet".into())
-                .label("not supported yet")
-                .help("use DNS over TLS: `tls://`"));
-        }
+        "https" => Scheme::Https,
         other => {
             return Err(refused(format!("`{other}://` is no protocol to forward by"))
                 .label("not supported")
-                .help("write `dns://`, `tls://` or no scheme at all"));
+                .help("write `dns://`, `tls://`, `https://` or no scheme at all"));
         }
     };
     if rest.is_empty() {

@@ -169,11 +169,10 @@ impl Loop {
             }
             // Silence is no proof that the loop is gone.
             (Finding::Loops, None) => Finding::Loops,
-            (_, Some(_)) => Finding::Clear,
             (Finding::Unknown { attempts }, None) if attempts < probe::MAX_ATTEMPTS => {
                 Finding::Unknown { attempts: attempts + 1 }
             }
-            (_, None) => Finding::Clear,
+            _ => Finding::Clear,
         }
     }
 

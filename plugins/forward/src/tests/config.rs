@@ -72,6 +72,9 @@ fn every_way_to_write_an_upstream_is_accepted() {
         "forward . tls://127.0.0.1%example.net:854 tls://127.0.0.2%example.net tls://fe80::1%example.com {\ntls\n}",
         "forward . tls://[2001:db8::1]:853 {\ntls\ntls_servername dns.example.com\n}",
         "forward . 127.0.0.1 127.0.0.1:53 dns://127.0.0.1",
+        "forward . https://127.0.0.1",
+        "forward . https://127.0.0.1 {\ntls_servername dns.example\ndoh_method GET\n}",
+        "forward . https://127.0.0.1%dns.example:8443",
         "forward . 192.0.2.1 192.0.2.2 192.0.2.3 192.0.2.4 192.0.2.5 192.0.2.6 192.0.2.7 192.0.2.8 192.0.2.9 \
          192.0.2.10 192.0.2.11 192.0.2.12 192.0.2.13 192.0.2.14 192.0.2.15",
     ];
