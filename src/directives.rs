@@ -123,7 +123,8 @@ const BUILT_IN: &[Entry] = &[
     plugin(rhumb_errors::PLUGIN),
     plugin(rhumb_log::PLUGIN),
     not_yet("dnstap"),
-    not_yet("local"),
+    // Names that never leave the machine: above everything that looks further.
+    plugin(rhumb_local::PLUGIN),
     not_yet("dns64"),
     not_yet("any"),
     not_yet("chaos"),
@@ -153,7 +154,7 @@ const BUILT_IN: &[Entry] = &[
     not_yet("secondary"),
     not_yet("etcd"),
     // Right above forward, whose loops it finds.
-    not_yet("loop"),
+    plugin(rhumb_loop::PLUGIN),
     plugin(rhumb_forward::PLUGIN),
     not_yet("grpc"),
     // These answer everything: nothing below them is ever asked.
