@@ -28,6 +28,7 @@ use crate::config::Config;
 /// The `local` directive.
 pub const PLUGIN: PluginSpec = PluginSpec { name: "local", setup };
 
+#[expect(clippy::unnecessary_wraps, reason = "the signature of every plugin's set-up")]
 fn setup(setup: &mut Setup<'_>) -> Result<Box<dyn Plugin>, Diagnostic> {
     let config = Config::parse(setup);
     let localhost_requests = setup.metrics.counter(
