@@ -74,14 +74,17 @@ impl Plugin for Errors {
     }
 }
 
-/// The error and what caused it, outermost first; a cause that the text above it repeats is left out.
+/// The error and what caused it, outermost first. A cause that the text above it tells already is left out, so that
+/// expressions anchored at the end find the words they look for.
 fn with_sources(error: &ServeError) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
         let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            let _ = write!(text, ": {cause_text}");
+        // The standard library adds a number that says the same once more.
+        let words = cause_text.split(" (os error").next().unwrap_or_default();
+        if !text.to_lowercase().contains(&words.to_lowercase()) {
+            let _ = write!(text, ": {words}");
         }
         source = cause.source();
     }

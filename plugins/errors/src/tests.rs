@@ -24,22 +24,23 @@ struct Failing {
 enum Fails {
     With(&'static str),
     Chained,
+    ChainedAndTold,
     OnPurpose,
     EndOfChain,
 }
 
 #[derive(Debug)]
-struct Outer(std::io::Error);
+struct Outer(&'static str, std::io::Error);
 
 impl std::fmt::Display for Outer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("cannot reach 192.0.2.1:53")
+        f.write_str(self.0)
     }
 }
 
 impl std::error::Error for Outer {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&self.0)
+        Some(&self.1)
     }
 }
 
@@ -50,8 +51,14 @@ impl Plugin for Failing {
         Err(match self.errors[asked.min(self.errors.len() - 1)] {
             Fails::With(text) => ServeError::failed(text),
             Fails::Chained => {
-                ServeError::failed(Outer(std::io::Error::other("connection refused")))
-                    .with_rcode(ResponseCode::Refused)
+                let refused = std::io::Error::from_raw_os_error(111);
+                let reason = Outer("cannot reach 192.0.2.1:53", refused);
+                ServeError::failed(reason).with_rcode(ResponseCode::Refused)
+            }
+            Fails::ChainedAndTold => {
+                let refused = std::io::Error::from_raw_os_error(111);
+                let told = Outer("read udp: connection refused", refused);
+                ServeError::failed(told)
             }
             Fails::OnPurpose => ServeError::rcode_only(ResponseCode::Refused),
             Fails::EndOfChain => ServeError::ChainEnded,
@@ -108,8 +115,9 @@ async fn an_error_is_one_line_with_rcode_name_type_and_reason() {
         (
             "example.org. AAAA",
             Fails::Chained,
-            "5 example.org. AAAA: cannot reach 192.0.2.1:53: connection refused",
+            "5 example.org. AAAA: cannot reach 192.0.2.1:53: Connection refused",
         ),
+        ("example.org. A", Fails::ChainedAndTold, "2 example.org. A: read udp: connection refused"),
         (
             "example.org. A",
             Fails::With("bad\n[INFO] forged"),

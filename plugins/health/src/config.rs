@@ -114,5 +114,5 @@ const KNOWN: &[&str] = &["lameduck", "probe"];
 const EVERY: Bounds<Duration> = Bounds {
     default: Duration::from_secs(5),
     min: Duration::from_secs(1),
-    max: Duration::from_secs(3600),
+    max: Duration::from_hours(1),
 };

@@ -190,7 +190,7 @@ impl Placeholder {
             Self::ReplyFlags => {
                 match reply {
                     Some(reply) => {
-                        push_flags(line, &reply.metadata, will_be_truncated(request, reply))
+                        push_flags(line, &reply.metadata, will_be_truncated(request, reply));
                     }
                     None => line.push_str(EMPTY),
                 }

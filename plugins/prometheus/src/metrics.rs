@@ -94,7 +94,7 @@ pub(crate) fn build_info(registry: &Registry, version: &str) {
     let labels = &["version", "revision", "goversion"];
     let help =
         "Always 1; the labels say what was built from what. `goversion` is the Rust compiler's.";
-    let revision = option_env!("RHUMB_REVISION").unwrap_or_default();
+    let revision = env!("RHUMB_COMMIT");
     let family = registry.gauge_vec("coredns_build_info", help, labels);
     family.with(&[version, revision, env!("RHUMB_RUSTC")]).set(1.0);
 }
