@@ -60,6 +60,12 @@ impl Plugin for Local {
     async fn serve(&self, request: &Request, next: Next<'_>) -> Result<Reply, ServeError> {
         let qname = request.qname();
         if self.stands_for_localhost(qname) {
+            tracing::debug!(
+                target: "plugin/local",
+                "answering {} {qname} of {} with this host",
+                request.qtype(),
+                request.client().ip()
+            );
             let mut reply = Reply::from(self.loopback(request));
             reply.count(&self.localhost_requests);
             return Ok(reply.replay_while(Replay::while_unchanged([])));
