@@ -24,11 +24,14 @@ try: ## Serve the example cluster, ask it what README.md asks, and compare
 test: ## Run every test that this machine can run, and name the others with the reason
 	@JOBS=$(JOBS) scripts/test.sh
 
-check: fmt-check lint doc ## What must hold before a commit: format, lints, docs
+check: fmt-check rooms lint doc ## What must hold before a commit: format, imports, lints, docs
 
-.PHONY: fmt-check
+.PHONY: fmt-check rooms
 fmt-check:
 	cargo fmt --all -- --check
+
+rooms:
+	@scripts/rooms.sh
 
 fmt: ## Format the code
 	cargo fmt --all

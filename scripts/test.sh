@@ -3,19 +3,18 @@
 #
 #   test.sh [CARGO-TEST-ARGUMENTS...]     such as `-p rhumb-cache`, or `-- web` for names with `web`
 #
-# A test that needs something that is not there appends `NAME: REASON` to the file that $RHUMB_SKIPPED names and
-# returns. RHUMB_NO_CLUSTER=1 leaves out those against a Kubernetes control plane, which costs 6 minutes to build
-# the first time. Ends with `N passed, N failed`.
+# A test that needs something that is not there appends `LEFT OUT: NAME: REASON` to target/tmp/left-out and
+# returns. RHUMB_NO_CLUSTER=1 leaves out building the Kubernetes control plane, which takes 6 minutes the first
+# time. Ends with `N passed, N failed`.
 set -euo pipefail
 . "$(dirname "$0")/common.sh"
 cd "$root"
 export CARGO_TERM_COLOR=${CARGO_TERM_COLOR:-never}
-mkdir -p "$target"
-skipped=$target/skipped-tests
+mkdir -p "$target/tmp"
+skipped=$target/tmp/left-out
 log=$target/test.log
 : >"$skipped"
 rm -f "$target/test-counts" "$target/test-summary"
-export RHUMB_SKIPPED=$skipped
 
 step "What the tests need"
 if has dig || apt_install bind9-dnsutils; then
@@ -45,7 +44,7 @@ cargo test --workspace --no-fail-fast -j "$JOBS" "$@" 2>&1 | tee "$log" | awk -v
 
 if [ -s "$skipped" ]; then
   step "Not run on this machine"
-  sort -u "$skipped"
+  sort -u "$skipped" | sed 's/^LEFT OUT: //'
 fi
 n_skipped=$(sort -u "$skipped" | wc -l)
 read -r n_passed n_failed n_ignored <"$target/test-counts"
