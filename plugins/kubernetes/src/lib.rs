@@ -8,13 +8,17 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`config`], [`selector`] | the directive's settings |
-//! | [`source`], [`manifests`] | where objects come from |
+//! | [`source`], [`manifests`], [`api`] | where objects come from: files, or an API server |
+//! | [`watch`], [`instrument`], [`backoff`] | one watch of an API server, its requests, its patience |
 //! | [`object`], [`kept`] | objects as they arrive, and as they are kept |
 //! | [`store`] | the cluster, ready for look-ups |
 //! | [`records`], [`reverse`], [`servers`] | names to records, addresses to names, this server's own names |
 //! | [`serve`] | the handler |
 
+mod api;
+mod backoff;
 mod config;
+mod instrument;
 mod kept;
 mod manifests;
 mod metrics;
@@ -26,12 +30,14 @@ mod serve;
 mod servers;
 mod source;
 mod store;
+mod watch;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, OnceLock};
 
 use plugin::{Diagnostic, Plugin, PluginSpec, Setup};
 
+use crate::api::ApiServer;
 use crate::config::{Config, Origin};
 use crate::manifests::Manifests;
 use crate::metrics::Metrics;
@@ -42,13 +48,12 @@ use crate::store::Store;
 pub const PLUGIN: PluginSpec = PluginSpec { name: "kubernetes", setup };
 
 fn setup(setup: &mut Setup<'_>) -> Result<Box<dyn Plugin>, Diagnostic> {
-    let refused = || Diagnostic::error(setup.directive.name.span, "`kubernetes` cannot be set up");
-    let refused = refused();
-    let Some(config) = Config::parse(setup) else { return Err(refused) };
-    let metrics = Metrics::new(setup.metrics);
-    let source = source(setup, &config, &metrics)?;
+    let Some(config) = Config::parse(setup) else {
+        return Err(Diagnostic::error(setup.directive.name.span, "`kubernetes` cannot be set up"));
+    };
+    let (source, files) = source(setup, &config)?;
     let make = || Cluster::new(Arc::new(Store::new(config.detail, &config.kinds())), source);
-    let cluster = setup.keep(config.cluster_key(), make);
+    let cluster = setup.keep(format!("{} {files}", config.cluster_key()), make);
     Ok(Box::new(Kubernetes {
         cluster,
         config,
@@ -58,19 +63,19 @@ fn setup(setup: &mut Setup<'_>) -> Result<Box<dyn Plugin>, Diagnostic> {
     }))
 }
 
-fn source(
-    _setup: &Setup<'_>,
-    config: &Config,
-    _metrics: &Metrics,
-) -> Result<Arc<dyn Source>, Diagnostic> {
-    match &config.origin {
-        Origin::Manifests(paths) => Ok(Arc::new(Manifests {
+/// Where the objects come from, and a fingerprint of what that depends on beside the settings.
+fn source(setup: &Setup<'_>, config: &Config) -> Result<(Arc<dyn Source>, u64), Diagnostic> {
+    let metrics = Metrics::new(setup.metrics);
+    if let Origin::Manifests(paths) = &config.origin {
+        let manifests = Manifests {
             paths: paths.clone(),
             labels: config.labels.clone(),
             namespace_labels: config.namespace_labels.clone(),
-        })),
-        _ => Err(Diagnostic::general("only `manifests` for now")),
+        };
+        return Ok((Arc::new(manifests), 0));
     }
+    let (server, files) = ApiServer::new(setup, config, metrics)?;
+    Ok((Arc::new(server), files))
 }
 
 /// One `kubernetes` directive; the cluster it answers from may outlive it.

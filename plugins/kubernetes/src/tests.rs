@@ -2,3 +2,5 @@
 
 mod answers;
 mod harness;
+mod life;
+mod settings;
