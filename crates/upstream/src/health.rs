@@ -40,17 +40,21 @@ impl Health {
         self.n_failed.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn check_succeeded(&self) {
-        self.n_failed.store(0, Ordering::Relaxed);
+    /// Returns how many checks had failed in a row.
+    pub(crate) fn check_succeeded(&self) -> u32 {
         self.is_lagging.store(false, Ordering::Relaxed);
+        self.n_failed.swap(0, Ordering::Relaxed)
     }
 
-    pub(crate) fn check_failed(&self) {
-        let _ =
-            self.n_failed.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_add(1));
+    /// Returns how many checks have failed in a row.
+    pub(crate) fn check_failed(&self) -> u32 {
+        // Checks of one upstream run one after the other, so nobody else writes meanwhile.
+        let n_failed = self.n_failed().saturating_add(1);
+        self.n_failed.store(n_failed, Ordering::Relaxed);
+        n_failed
     }
 
-    /// Begins a series of probes; `None` while there is one.
+    /// Begins a series of probes; `false` while there is one.
     pub(crate) fn begin_probing(&self) -> bool {
         !self.is_probed.swap(true, Ordering::AcqRel)
     }

@@ -29,8 +29,8 @@ impl Observer for Counting {
     fn connection_opened(&self, _proto: Proto) {
         self.0.opened.fetch_add(1, Ordering::SeqCst);
     }
-    fn health_check_failed(&self) {
-        self.0.failed.fetch_add(1, Ordering::SeqCst);
+    fn health_check_failed(&self, n_failed: u32, _error: &Error) {
+        self.0.failed.store(usize::try_from(n_failed).unwrap(), Ordering::SeqCst);
     }
 }
 

@@ -91,8 +91,10 @@ pub trait Observer: Send + Sync {
     fn connection_reused(&self, proto: Proto);
     /// No idle connection was there.
     fn connection_opened(&self, proto: Proto);
-    /// A probe failed.
-    fn health_check_failed(&self);
+    /// A probe failed, the `n_failed`th in a row.
+    fn health_check_failed(&self, n_failed: u32, error: &Error);
+    /// A probe succeeded after `n_failed` had failed.
+    fn health_check_recovered(&self, _n_failed: u32) {}
 }
 
 /// One address over one protocol. It may be asked from any number of threads and runtimes.
@@ -299,11 +301,15 @@ impl Upstream {
         self.background.spawn(async move {
             // An upstream that nobody else holds any more is not probed to the end of days.
             while let Some(upstream) = probed.0.upgrade() {
-                if upstream.check().await.is_ok() {
-                    return upstream.health.check_succeeded();
-                }
-                upstream.health.check_failed();
-                upstream.observer.health_check_failed();
+                let Err(error) = upstream.check().await else {
+                    match upstream.health.check_succeeded() {
+                        0 => {}
+                        n_failed => upstream.observer.health_check_recovered(n_failed),
+                    }
+                    return;
+                };
+                let n_failed = upstream.health.check_failed();
+                upstream.observer.health_check_failed(n_failed, &error);
                 let interval = upstream.settings.health_check.interval.max(MIN_INTERVAL);
                 drop(upstream);
                 sleep(interval).await;

@@ -1,6 +1,7 @@
 //! What is counted: CoreDNS's names and labels, and ours for what CoreDNS does not do.
 
 use plugin::metrics::{Counter, CounterVec, HistogramVec, LATENCY_BOUNDS, Registry};
+use tracing::{info, warn};
 use upstream::Proto;
 
 pub(crate) struct Metrics {
@@ -88,8 +89,15 @@ impl upstream::Observer for Observer {
         self.conn_cache_misses.with(&[PROXY_NAME, &self.to, proto.as_str()]).inc();
     }
 
-    fn health_check_failed(&self) {
+    fn health_check_failed(&self, n_failed: u32, error: &upstream::Error) {
         self.healthcheck_failures.with(&[PROXY_NAME, &self.to]).inc();
+        if n_failed == 1 {
+            warn!(target: "plugin/forward", upstream = self.to, %error, "health check failed");
+        }
+    }
+
+    fn health_check_recovered(&self, n_failed: u32) {
+        info!(target: "plugin/forward", upstream = self.to, failed_checks = n_failed, "upstream answers again");
     }
 }
 

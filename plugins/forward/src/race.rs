@@ -226,6 +226,8 @@ impl<'a> Race<'a> {
         // One that never answered, or lags already, is not slow but suspect: everybody may turn to another.
         let is_suspect = !late.has_answered() || late.is_lagging();
         if !is_suspect && !self.stanza.budget.spend() {
+            // Perhaps somebody else finds out meanwhile.
+            self.hedge_at = Some(Instant::now() + HEDGE_AGAIN);
             return;
         }
         if let Some(at) = self.next_candidate() {
@@ -347,6 +349,8 @@ const DEADLINE: Duration = Duration::from_secs(5);
 const DEFAULT_ATTEMPTS: u64 = 2;
 /// How long a better reply than SERVFAIL or REFUSED is waited for.
 const SECOND_BEST_GRACE: Duration = Duration::from_millis(100);
+/// When a hedge that there was no budget for is thought of again.
+const HEDGE_AGAIN: Duration = Duration::from_millis(50);
 const MAX_TRIALS: usize = 16;
 const TRIAL_MIN: Duration = Duration::from_millis(100);
 const TRIAL_MAX: Duration = Duration::from_millis(400);

@@ -4,6 +4,8 @@
 mod config;
 mod faults;
 mod options;
+mod parts;
+mod secure;
 mod share;
 
 use plugin::proto::op::{Message, ResponseCode};

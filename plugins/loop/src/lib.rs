@@ -13,6 +13,7 @@
 
 mod probe;
 
+use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 
 use plugin::capability::{Capabilities, Upstreams};
@@ -35,7 +36,7 @@ fn setup(setup: &mut Setup<'_>) -> Result<Box<dyn Plugin>, Diagnostic> {
     Ok(Box::new(Loop {
         is_fatal: config.exit,
         zone: zones.first().map_or(".", String::as_str).into(),
-        listen: setup.block.listen.first().map(ToString::to_string).unwrap_or_default(),
+        listen: setup.block.listen.first().copied().map(listen).unwrap_or_default(),
         capabilities: setup.block.capabilities.clone(),
         // All blocks, and the configuration before a reload, know each other's probes.
         probes: setup.keep("loop", Probes::default),
@@ -46,6 +47,14 @@ fn setup(setup: &mut Setup<'_>) -> Result<Box<dyn Plugin>, Diagnostic> {
         ),
         end: OnceLock::new(),
     }))
+}
+
+/// An address without a host where it is any: `:53`.
+fn listen(address: SocketAddr) -> String {
+    match address {
+        any if any.ip().is_unspecified() => format!(":{}", any.port()),
+        bound => bound.to_string(),
+    }
 }
 
 /// The properties.

@@ -215,3 +215,12 @@ fn a_zone_too_long_for_a_probe_is_left_alone() {
     assert!(probe.qname().to_string().ends_with(".example.org."));
     assert_eq!(probe.qname().num_labels(), 4);
 }
+
+#[test]
+fn a_listener_on_any_address_is_named_by_its_port() {
+    for (address, expected) in
+        [("0.0.0.0:53", ":53"), ("[::]:1053", ":1053"), ("127.0.0.1:53", "127.0.0.1:53")]
+    {
+        assert_eq!(listen(address.parse().unwrap()), expected);
+    }
+}
