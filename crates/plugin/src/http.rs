@@ -5,7 +5,7 @@
 
 use std::convert::Infallible;
 use std::io;
-use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
+use std::net::{Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::sync::Semaphore;
 
-use crate::Shutdown;
+use crate::{Argument, Diagnostic, Shutdown};
 
 /// A listening socket for HTTP, opened when the configuration that named it starts.
 #[derive(Debug)]
@@ -42,6 +42,21 @@ pub struct HttpResponse {
     pub content_type: &'static str,
     /// The body.
     pub body: Bytes,
+}
+
+/// Checks `host:port` or `:port` as written in a Corefile; `example` stands in the remedy.
+pub fn check_address(written: &Argument, example: &str) -> Result<String, Diagnostic> {
+    let wrong = || {
+        let help = format!("write `host:port` or `:port`, such as `{example}`");
+        written.expected("an address with a port").help(help)
+    };
+    let (host, port) = written.rsplit_once(':').ok_or_else(wrong)?;
+    let host_is_plausible = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+        Some(v6) => v6.split('%').next().is_some_and(|v6| v6.parse::<Ipv6Addr>().is_ok()),
+        None => !host.contains([':', '[', ']', '/']),
+    };
+    let port: u16 = if port.is_empty() { 0 } else { port.parse().map_err(|_| wrong())? };
+    if host_is_plausible { Ok(format!("{host}:{port}")) } else { Err(wrong()) }
 }
 
 impl HttpResponse {

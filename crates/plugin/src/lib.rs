@@ -17,6 +17,7 @@
 //! | [`setup`] | [`Setup`]: a plugin's view of its directive, its server block and what outlives a reload |
 //! | [`metrics`] | counters that cost a worker one uncontended store |
 //! | [`http`] | the small HTTP endpoints of health, ready and prometheus |
+//! | [`names`] | names, types and codes as log lines and labels write them |
 //! | [`zones`] | [`Zones`] and [`Fallthrough`] arguments |
 //!
 //! Two plugins that must talk do so through a trait in [`capability`].
@@ -27,6 +28,7 @@ pub mod clock;
 mod error;
 pub mod http;
 pub mod metrics;
+pub mod names;
 pub mod replay;
 pub mod reply;
 pub mod request;

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::fmt::Write as _;
 
-use plugin::proto::rr::{Name, RecordType};
+use plugin::names::{push_name, push_type};
 use plugin::{Next, Plugin, Reply, Request, ServeError, Shutdown, async_trait};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
@@ -31,7 +31,9 @@ impl Errors {
             None => Verdict::Log(Level::Error),
         };
         if let Verdict::Log(level) = verdict {
-            let (qname, qtype) = (presentation(request.qname()), mnemonic(request.qtype()));
+            let (mut qname, mut qtype) = (String::new(), String::new());
+            push_name(&mut qname, request.qname());
+            push_type(&mut qtype, request.qtype());
             let rcode = u16::from(error.rcode());
             level.log(&format!("{rcode} {qname} {qtype}: {}", without_controls(&reason)));
         }
@@ -89,37 +91,6 @@ fn with_sources(error: &ServeError) -> String {
         source = cause.source();
     }
     text
-}
-
-/// The name as zone files write it, in lower case (RFC 1035 §5.1, RFC 4343 §2.1). Nothing in it can end the line.
-fn presentation(name: &Name) -> String {
-    let mut text = String::with_capacity(name.len());
-    for label in name {
-        for &octet in label {
-            match octet {
-                b'.' | b' ' | b'\'' | b'@' | b';' | b'(' | b')' | b'"' | b'\\' => {
-                    text.extend(['\\', char::from(octet)]);
-                }
-                b'!'..=b'~' => text.push(char::from(octet.to_ascii_lowercase())),
-                _ => {
-                    let _ = write!(text, "\\{octet:03}");
-                }
-            }
-        }
-        text.push('.');
-    }
-    if text.is_empty() {
-        text.push('.');
-    }
-    text
-}
-
-/// The type's name; `TYPEn` where there is none (RFC 3597 §5).
-fn mnemonic(qtype: RecordType) -> String {
-    match qtype {
-        RecordType::Unknown(code) => format!("TYPE{code}"),
-        known => known.to_string(),
-    }
 }
 
 /// The text with control characters escaped: part of it may come from an upstream.

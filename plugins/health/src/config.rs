@@ -1,10 +1,10 @@
 //! The directive, typed.
 
-use std::net::Ipv6Addr;
 use std::time::Duration;
 
+use plugin::http::check_address;
 use plugin::proto::rr::{Name, RecordType};
-use plugin::{Argument, Bounds, Diagnostic, Directive, Property, Setup};
+use plugin::{Bounds, Diagnostic, Directive, Property, Setup};
 
 /// What the directive says. Where it is repeated the last word on each matter counts, as in CoreDNS.
 #[derive(Debug, PartialEq, Eq)]
@@ -44,7 +44,7 @@ impl Config {
         if let Some(arguments) = setup.note(directive.expect_arguments(0..=1))
             && let Some(written) = arguments.first()
         {
-            self.address = setup.note(address(written)).unwrap_or_default();
+            self.address = setup.note(check_address(written, DEFAULT_ADDRESS)).unwrap_or_default();
         }
         for property in directive.properties() {
             match &*property.name {
@@ -92,21 +92,6 @@ impl ProbeSettings {
     fn asks_as(&self, other: &Self) -> bool {
         self.qtype == other.qtype && self.qname == other.qname
     }
-}
-
-/// `host:port`, `[v6]:port` or `:port`. An empty port is any free one, which is what an unset variable leaves.
-fn address(written: &Argument) -> Result<String, Diagnostic> {
-    let wrong = || {
-        let help = format!("write `host:port` or `:port`, such as `{DEFAULT_ADDRESS}`");
-        written.expected("an address with a port").help(help)
-    };
-    let (host, port) = written.rsplit_once(':').ok_or_else(wrong)?;
-    let host_is_plausible = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
-        Some(v6) => v6.split('%').next().is_some_and(|v6| v6.parse::<Ipv6Addr>().is_ok()),
-        None => !host.contains([':', '[', ']', '/']),
-    };
-    let port: u16 = if port.is_empty() { 0 } else { port.parse().map_err(|_| wrong())? };
-    if host_is_plausible { Ok(format!("{host}:{port}")) } else { Err(wrong()) }
 }
 
 const DEFAULT_ADDRESS: &str = ":8080";

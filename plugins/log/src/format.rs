@@ -19,7 +19,7 @@ use plugin::proto::op::{Message, Metadata};
 use plugin::proto::serialize::binary::{BinEncodable, BinEncoder, NameEncoding};
 
 use crate::class::Type;
-use crate::names;
+use plugin::names;
 
 /// A format, taken apart once.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -18,7 +18,6 @@
 mod class;
 mod config;
 mod format;
-mod names;
 mod serve;
 
 use plugin::{Diagnostic, Plugin, PluginSpec, Setup};

@@ -1,6 +1,7 @@
 //! The families. Names, labels and buckets are those of CoreDNS, so that dashboards go on working.
 
 use plugin::metrics::{CounterVec, HistogramVec, LATENCY_BOUNDS, Registry};
+use plugin::names::rcode_mnemonic;
 use plugin::proto::op::ResponseCode;
 use plugin::proto::rr::RecordType;
 use plugin::{Origin, Transport};
@@ -152,9 +153,8 @@ pub(crate) fn type_idx(qtype: RecordType) -> usize {
 
 /// The `rcode` label: the mnemonic, or `RCODEn` where there is none.
 pub(crate) fn rcode_name(rcode: ResponseCode) -> String {
-    let code = u16::from(rcode);
-    let name = RCODES.iter().find(|(known, _)| *known == code).map(|(_, name)| *name);
-    name.map_or_else(|| format!("RCODE{code}"), str::to_owned)
+    let number = || format!("RCODE{}", u16::from(rcode));
+    rcode_mnemonic(rcode).map_or_else(number, str::to_owned)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "sizes and counts are far below 2^52")]
@@ -176,27 +176,4 @@ const DROPPED: &str = "dropped";
 const SIZE_BOUNDS: &[f64] = &[
     0.0, 100.0, 200.0, 300.0, 400.0, 511.0, 1023.0, 2047.0, 4095.0, 8291.0, 16_000.0, 32_000.0,
     48_000.0, 64_000.0,
-];
-
-const RCODES: &[(u16, &str)] = &[
-    (0, "NOERROR"),
-    (1, "FORMERR"),
-    (2, "SERVFAIL"),
-    (3, "NXDOMAIN"),
-    (4, "NOTIMP"),
-    (5, "REFUSED"),
-    (6, "YXDOMAIN"),
-    (7, "YXRRSET"),
-    (8, "NXRRSET"),
-    (9, "NOTAUTH"),
-    (10, "NOTZONE"),
-    (11, "DSOTYPENI"),
-    (16, "BADSIG"),
-    (17, "BADKEY"),
-    (18, "BADTIME"),
-    (19, "BADMODE"),
-    (20, "BADNAME"),
-    (21, "BADALG"),
-    (22, "BADTRUNC"),
-    (23, "BADCOOKIE"),
 ];

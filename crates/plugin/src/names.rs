@@ -1,12 +1,12 @@
-//! Names, types, classes and response codes as zone files and CoreDNS write them.
+//! Names, types, classes and response codes as zone files and log lines write them.
 
 use std::fmt::Write as _;
 
-use plugin::proto::op::ResponseCode;
-use plugin::proto::rr::{DNSClass, Name, RecordType};
+use hickory_proto::op::ResponseCode;
+use hickory_proto::rr::{DNSClass, Name, RecordType};
 
 /// Appends the name in lower case, escaped so that nothing in it can end the line (RFC 1035 §5.1, RFC 4343 §2.1).
-pub(crate) fn push_name(line: &mut String, name: &Name) {
+pub fn push_name(line: &mut String, name: &Name) {
     if name.is_root() {
         line.push('.');
     }
@@ -28,7 +28,7 @@ pub(crate) fn push_name(line: &mut String, name: &Name) {
 }
 
 /// Appends the type's mnemonic; `TYPEn` where there is none (RFC 3597 §5).
-pub(crate) fn push_type(line: &mut String, rtype: RecordType) {
+pub fn push_type(line: &mut String, rtype: RecordType) {
     let code = u16::from(rtype);
     match (rtype, TYPES.iter().find(|(known, _)| *known == code)) {
         (_, Some((_, mnemonic))) => line.push_str(mnemonic),
@@ -40,7 +40,7 @@ pub(crate) fn push_type(line: &mut String, rtype: RecordType) {
 }
 
 /// Appends the class's mnemonic; `CLASSn` where there is none (RFC 3597 §5).
-pub(crate) fn push_class(line: &mut String, class: DNSClass) {
+pub fn push_class(line: &mut String, class: DNSClass) {
     match u16::from(class) {
         1 => line.push_str("IN"),
         2 => line.push_str("CS"),
@@ -54,13 +54,19 @@ pub(crate) fn push_class(line: &mut String, class: DNSClass) {
     }
 }
 
-/// Appends the response code's mnemonic; the number where there is none.
-pub(crate) fn push_rcode(line: &mut String, rcode: ResponseCode) {
+/// The response code's mnemonic; `None` where there is none.
+pub fn rcode_mnemonic(rcode: ResponseCode) -> Option<&'static str> {
     let code = u16::from(rcode);
-    match RCODES.iter().find(|(known, _)| *known == code) {
-        Some((_, mnemonic)) => line.push_str(mnemonic),
+    RCODES.iter().find(|(known, _)| *known == code).map(|(_, mnemonic)| *mnemonic)
+}
+
+/// Appends the response code's mnemonic; the number where there is none.
+pub fn push_rcode(line: &mut String, rcode: ResponseCode) {
+    match rcode_mnemonic(rcode) {
+        Some(mnemonic) => line.push_str(mnemonic),
         None => {
-            let _ = write!(line, "{code}");
+            // Writing to a String cannot fail.
+            let _ = write!(line, "{}", u16::from(rcode));
         }
     }
 }
