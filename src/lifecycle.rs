@@ -582,8 +582,8 @@ fn sorted(mut diagnostics: Vec<Diagnostic>, more: Vec<Diagnostic>) -> Vec<Diagno
 }
 
 fn print_warnings(warnings: &str) {
-    for line in warnings.lines() {
-        tracing::warn!("{line}");
+    for warning in warnings.split("\n\n").map(str::trim_end).filter(|w| !w.is_empty()) {
+        tracing::warn!("{}", warning.trim_start_matches("warning: "));
     }
 }
 

@@ -48,3 +48,6 @@ pub use request::{Origin, Request, Resolve, ServerInfo, Transport};
 pub use setup::{Keep, Setup};
 pub use shutdown::{Shutdown, ShutdownTrigger};
 pub use zones::{Fallthrough, Zones};
+
+#[cfg(test)]
+mod tests;

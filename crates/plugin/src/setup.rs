@@ -158,7 +158,11 @@ impl Keep {
         self.before.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
-    fn get_or_make<T: Send + Sync + 'static>(&self, key: &str, make: impl FnOnce() -> T) -> Arc<T> {
+    pub(crate) fn get_or_make<T: Send + Sync + 'static>(
+        &self,
+        key: &str,
+        make: impl FnOnce() -> T,
+    ) -> Arc<T> {
         let key = (std::any::TypeId::of::<T>(), key.to_owned());
         let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
         let kept = now.get(&key).cloned().or_else(|| {
