@@ -111,15 +111,12 @@ pub fn run(directives: &Directives) -> ExitCode {
     }
 }
 
-/// Go's flags take one dash or two: `-conf` is `--conf`. Our only short flag is `-p`.
+/// Go's flags take one dash or two: `-conf` is `--conf`. Only a single letter is a short flag.
 fn two_dashes(idx: usize, word: OsString) -> OsString {
-    let Some(text) = word.to_str() else { return word };
-    let Some(flag) = text.strip_prefix('-') else { return word };
-    if idx == 0 || flag.starts_with('-') || flag.is_empty() {
-        return word;
-    }
+    let Some(flag) = word.to_str().and_then(|text| text.strip_prefix('-')) else { return word };
     let name = flag.split('=').next().unwrap_or(flag);
-    if LONG_FLAGS.contains(&name) { format!("-{text}").into() } else { word }
+    let is_long = name.starts_with(|c: char| c.is_ascii_alphabetic()) && name.len() > 1;
+    if idx > 0 && is_long { format!("--{flag}").into() } else { word }
 }
 
 fn serve(directives: &Directives, cli: &Cli) -> ExitCode {
@@ -233,7 +230,3 @@ fn fail(message: &str) -> ExitCode {
     let _ = writeln!(io::stderr(), "{message}");
     ExitCode::FAILURE
 }
-
-/// The flags that Go's programs take with one dash.
-const LONG_FLAGS: [&str; 8] =
-    ["conf", "dns.port", "pidfile", "plugins", "version", "quiet", "help", "format"];
