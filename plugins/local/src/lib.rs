@@ -107,8 +107,9 @@ impl Local {
     fn authority(&self, request: &Request, zone: &Name) -> Message {
         let (qname, qtype) = (request.qname(), request.qtype());
         // In the client's letter case, as all owners are here.
-        let apex = qname.trim_to(usize::from(zone.num_labels()));
-        let is_apex = qname.num_labels() == zone.num_labels();
+        // `Name::num_labels` leaves a `*` in front out, so the labels are counted here.
+        let apex = qname.trim_to(zone.iter().len());
+        let is_apex = qname.iter().len() == zone.iter().len();
         let answer = match qtype {
             RecordType::A | RecordType::AAAA if is_apex && *zone == self.localhost => {
                 address(qtype).map(|rdata| record(qname, rdata))

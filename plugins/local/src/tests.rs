@@ -66,6 +66,10 @@ const CASES: &[Case] = &[
         "0.0.127.in-addr.arpa. NS",
         &["127.in-addr.arpa. 604800 IN SOA localhost. root.localhost. 1 0 0 0 604800"],
     ),
+    nxdomain(
+        "*.127.in-addr.arpa. SOA",
+        &["127.in-addr.arpa. 604800 IN SOA localhost. root.localhost. 1 0 0 0 604800"],
+    ),
     found("0.in-addr.arpa. NS", &["0.in-addr.arpa. 604800 IN NS localhost."]),
     found(
         "255.in-addr.arpa. SOA",
