@@ -90,12 +90,11 @@ impl Error {
     pub(crate) fn is_hang_up(&self) -> bool {
         use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, NotConnected};
         match self {
-            Self::Closed => true,
+            Self::Closed | Self::Http { .. } => true,
             Self::Broken { source, .. } => matches!(
                 source.kind(),
                 BrokenPipe | ConnectionAborted | ConnectionReset | NotConnected
             ),
-            Self::Http { .. } => true,
             _ => false,
         }
     }

@@ -260,7 +260,8 @@ impl Upstream {
         proto: Proto,
         deadline: Instant,
     ) -> Result<Stream, Error> {
-        let connect = Stream::connect(self.settings.source, self.settings.address, tls);
+        // Boxed: the state of a TLS handshake is large, and most exchanges need none.
+        let connect = Box::pin(Stream::connect(self.settings.source, self.settings.address, tls));
         self.timed(connect, proto, deadline).await
     }
 
@@ -269,7 +270,7 @@ impl Upstream {
         https: &HttpsClient,
         deadline: Instant,
     ) -> Result<Connection, Error> {
-        let connect = https.connect(self.settings.source, self.settings.address);
+        let connect = Box::pin(https.connect(self.settings.source, self.settings.address));
         self.timed(connect, Proto::TcpTls, deadline).await
     }
 
