@@ -37,6 +37,8 @@ pub(crate) async fn serve(
     match refresh::before_stale(cache, request, next, &series, &entry).await {
         Some(mut reply) => {
             hit.count(&mut reply);
+            // The next client may find the stale entry again, and has it verified.
+            reply.set_replay(Replay::Never);
             Ok(reply)
         }
         None => match hit.stale() {

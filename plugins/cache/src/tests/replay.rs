@@ -135,6 +135,23 @@ async fn replays_leave_prefetch_what_it_needs() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn replies_that_replace_a_stale_entry_are_not_replayed() {
+    let below = Below::address(10);
+    let chain = chain(&Kit::new(), "cache {\n serve_stale 1h verify\n}", &below);
+    ask(&chain, &query(ASK)).await;
+    advance(11.0).await;
+    // Without an SOA it is not kept, and the stale entry stays.
+    below.replies(|request| {
+        let reply = request.reply_with(plugin::proto::op::ResponseCode::NXDomain);
+        Reply::from(reply).replay_while(Replay::while_unchanged([]))
+    });
+    for n_asked in [2, 3] {
+        assert!(!holds_in(&ask(&chain, &query(ASK)).await, 0.0));
+        assert_eq!(below.n_asked(), n_asked);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn stale_replies_are_not_replayed() {
     let below = Below::address(10);
     let chain = chain(&Kit::new(), "cache {\n serve_stale\n}", &below);

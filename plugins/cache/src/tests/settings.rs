@@ -33,6 +33,7 @@ fn capacities_and_ttls_are_read() {
     }
     let cases = [
         Case { text: "cache", success: (9984, 3600, 5), denial: (9984, 1800, 5) },
+        Case { text: "cache {}", success: (9984, 3600, 5), denial: (9984, 1800, 5) },
         Case { text: "cache {\n}", success: (9984, 3600, 5), denial: (9984, 1800, 5) },
         Case { text: "cache 25", success: (9984, 25, 5), denial: (9984, 25, 5) },
         Case {
