@@ -157,7 +157,7 @@ fn matching_entries(directory: &Path, pattern: &str) -> Vec<PathBuf> {
 }
 
 /// `*` is any characters, `?` any one, and a backslash takes the meaning from the character after it.
-fn name_matches(pattern: &str, name: &str) -> bool {
+pub(crate) fn name_matches(pattern: &str, name: &str) -> bool {
     let mut pattern = pattern.chars();
     let Some(first) = pattern.next() else { return name.is_empty() };
     let rest = pattern.as_str();

@@ -51,3 +51,6 @@ pub use span::{Position, Source, Sources, Span};
 pub use suggest::suggest;
 pub use tree::{Argument, Block, Bounds, Corefile, Directive, Property, ServerBlock};
 pub use zone::{cidr_zones, zones};
+
+#[cfg(test)]
+mod tests;

@@ -235,63 +235,6 @@ impl Parser<'_> {
         directives
     }
 
-    /// Keeps the words of a snippet for later; they are looked at where they are imported.
-    fn snippet(&mut self, name: String, span: Span) {
-        let known = self.snippets.get(&name).map(|snippet| snippet.span);
-        if let Some(known) = known
-            && self.reports.has_room(Severity::Error)
-        {
-            let place = self.sources.position(known).to_string();
-            self.report(
-                Diagnostic::error(span, format!("the snippet `{name}` is declared twice"))
-                    .label("declared again")
-                    .help(format!("the first declaration is at {place}")),
-            );
-        }
-        let Some(opening) = self.take_if("{") else {
-            self.report(
-                Diagnostic::error(span, format!("the snippet `{name}` has no block"))
-                    .label("a `{` is missing after this")
-                    .help(format!("write `({name}) {{`, the lines, and a `}}`")),
-            );
-            return;
-        };
-        let mut depth = 1;
-        let mut words: Vec<Word> = Vec::new();
-        loop {
-            let Some(word) = self.take() else {
-                self.unclosed(&opening, &format!("the snippet `{name}`"), Severity::Error);
-                return;
-            };
-            if word.is("{") {
-                depth += 1;
-            } else if word.is("}") {
-                depth -= 1;
-                if depth == 0 {
-                    break;
-                }
-            }
-            words.push(word);
-        }
-        for (idx, pair) in words.windows(2).enumerate() {
-            let starts_line = idx == 0 || !pair[0].continues(&words[idx - 1]);
-            if starts_line && pair[0].is("import") && self.expand(&pair[1]).text == name {
-                self.report(
-                    Diagnostic::error(
-                        pair[1].span(),
-                        format!("the snippet `{name}` imports itself"),
-                    )
-                    .label("this would never end"),
-                );
-                return;
-            }
-        }
-        if known.is_none() {
-            let tokens = words.into_iter().map(|word| word.token).collect();
-            self.snippets.insert(name, Snippet { tokens, span });
-        }
-    }
-
     fn take(&mut self) -> Option<Word> {
         let word = self.words.take()?;
         self.before = Some(word.clone());

@@ -27,8 +27,8 @@ pub fn render(diagnostic: &Diagnostic, sources: &Sources) -> String {
     if let Some(span) = diagnostic.span {
         let (start, end) = (sources.position(span), sources.end_position(span));
         margin = end.line.to_string().len();
-        let _ = writeln!(out, "{:margin$}--> {}", "", plain(&start.to_string()));
         if start.line > 0 {
+            let _ = writeln!(out, "{:margin$}--> {}", "", plain(&start.to_string()));
             let _ = writeln!(out, "{:margin$} |", "");
             let label = diagnostic.label.as_deref().map(plain).unwrap_or_default();
             let excerpt = Excerpt { sources, file: span.file, margin, label: &label };

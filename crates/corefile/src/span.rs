@@ -63,9 +63,13 @@ impl Sources {
         self.position_at(span.file, span.start)
     }
 
-    /// The position after a span's last byte.
+    /// The position after a span's last byte; in the line of that byte if it is a line break.
     pub fn end_position(&self, span: Span) -> Position<'_> {
-        self.position_at(span.file, span.end.max(span.start))
+        let end = span.end.max(span.start);
+        let text = self.files.get(span.file as usize).map_or("", |source| &*source.text);
+        let is_after_break =
+            end > span.start && text.as_bytes().get(end as usize - 1) == Some(&b'\n');
+        self.position_at(span.file, end - u32::from(is_after_break))
     }
 
     /// The text of a line, counted from 1, without its line break.

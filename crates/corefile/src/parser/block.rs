@@ -153,15 +153,7 @@ impl Parser<'_> {
             Diagnostic::error(opening.span(), "blocks are nested too deep")
                 .label(format!("this is level {}, and {MOST_DEPTH} are allowed", MOST_DEPTH + 1)),
         );
-        let mut n_open = 1;
-        while n_open > 0 {
-            let Some(word) = self.take() else { break };
-            if word.is("{") {
-                n_open += 1;
-            } else if word.is("}") {
-                n_open -= 1;
-            }
-        }
+        self.words_of_block();
         None
     }
 

@@ -1,15 +1,79 @@
-//! `import`: a snippet's words or a file's in place of the line.
+//! Snippets, and `import`: a snippet's words or a file's in place of the line.
 
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use super::Parser;
+use super::{Parser, Snippet};
 use crate::import::{self, PatternError};
 use crate::lexer::Token;
 use crate::words::{Origin, Word};
-use crate::{Argument, Diagnostic, Severity};
+use crate::{Argument, Diagnostic, Severity, Span};
 
 impl Parser<'_> {
+    /// Keeps the words of a snippet for later; they are looked at where they are imported.
+    pub(super) fn snippet(&mut self, name: String, span: Span) {
+        let known = self.snippets.get(&name).map(|snippet| snippet.span);
+        if let Some(known) = known
+            && self.reports.has_room(Severity::Error)
+        {
+            let place = self.sources.position(known).to_string();
+            self.report(
+                Diagnostic::error(span, format!("the snippet `{name}` is declared twice"))
+                    .label("declared again")
+                    .help(format!("the first declaration is at {place}")),
+            );
+        }
+        let Some(opening) = self.take_if("{") else {
+            self.report(
+                Diagnostic::error(span, format!("the snippet `{name}` has no block"))
+                    .label("a `{` is missing after this")
+                    .help(format!("write `({name}) {{`, the lines, and a `}}`")),
+            );
+            return;
+        };
+        let Some(words) = self.words_of_block() else {
+            self.unclosed(&opening, &format!("the snippet `{name}`"), Severity::Error);
+            return;
+        };
+        self.check_for_itself(&name, &words);
+        if known.is_none() {
+            let tokens = words.into_iter().map(|word| word.token).collect();
+            self.snippets.insert(name, Snippet { tokens, span });
+        }
+    }
+
+    /// Every word up to the brace that closes the block whose opening brace was taken; `None` if there is none.
+    pub(super) fn words_of_block(&mut self) -> Option<Vec<Word>> {
+        let mut n_open = 1;
+        let mut words = Vec::new();
+        loop {
+            let word = self.take()?;
+            if word.is("{") {
+                n_open += 1;
+            } else if word.is("}") {
+                n_open -= 1;
+            }
+            if n_open == 0 {
+                return Some(words);
+            }
+            words.push(word);
+        }
+    }
+
+    /// As in CoreDNS, a snippet that imports itself is refused even if nothing imports it; a longer circle is not.
+    fn check_for_itself(&mut self, name: &str, words: &[Word]) {
+        for (idx, pair) in words.windows(2).enumerate() {
+            let starts_line = idx == 0 || !pair[0].continues(&words[idx - 1]);
+            if !starts_line || !pair[0].is("import") {
+                continue;
+            }
+            let import = self.expand(&pair[1]);
+            if *import == *name {
+                self.circle(&import, &format!("the snippet `{name}`"));
+            }
+        }
+    }
+
     /// Replaces the `import` line that comes next. Whatever is wrong with it, the line is gone afterwards.
     pub(super) fn import(&mut self) {
         // The line leaves no trace: what comes after it follows what came before it.
@@ -129,8 +193,7 @@ impl Parser<'_> {
     fn circle(&mut self, name: &Argument, what: &str) {
         self.report(
             Diagnostic::error(name.span, format!("{what} imports itself"))
-                .label("this import is inside what it names, by way of other imports perhaps")
-                .help("break the circle: a part that two files need goes into a third one"),
+                .label("this import is inside what it names, be it by way of others"),
         );
     }
 
