@@ -53,22 +53,22 @@ impl Source for ApiServer {
         futures::join!(
             async {
                 if wanted(Kind::Service) {
-                    service.run().await
+                    service.run().await;
                 }
             },
             async {
                 if wanted(Kind::EndpointSlice) {
-                    slice.run().await
+                    slice.run().await;
                 }
             },
             async {
                 if wanted(Kind::Namespace) {
-                    namespace.run().await
+                    namespace.run().await;
                 }
             },
             async {
                 if wanted(Kind::Pod) {
-                    pod.run().await
+                    pod.run().await;
                 }
             },
         );

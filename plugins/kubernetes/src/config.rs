@@ -297,7 +297,7 @@ impl<'s> Parser<'_, 's> {
         Ok(&arguments[0])
     }
 
-    /// Answers from ServiceImports are still to come; its rules hold already.
+    /// Answers from `ServiceImport` objects are still to come; its rules hold already.
     fn multicluster(&self, property: &Property) -> Diagnostic {
         let own = &self.config.zones;
         for argument in &property.arguments {
@@ -314,7 +314,7 @@ impl<'s> Parser<'_, 's> {
         }
         Diagnostic::error(property.span(), "`multicluster` is not supported yet")
             .label("cannot be used")
-            .help("answers from ServiceImports are planned; leave this line out until then")
+            .help("answers from ServiceImport objects are planned; leave this line out until then")
     }
 
     /// What is wrong with the properties together.
@@ -361,10 +361,10 @@ impl<'s> Parser<'_, 's> {
                 );
             }
         }
-        if let Origin::Endpoint { url, .. } = &mut self.config.origin {
-            if let Some(host) = url.strip_prefix(BARE) {
-                *url = format!("http://{host}");
-            }
+        if let Origin::Endpoint { url, .. } = &mut self.config.origin
+            && let Some(host) = url.strip_prefix(BARE)
+        {
+            *url = format!("http://{host}");
         }
     }
 

@@ -143,7 +143,7 @@ impl Service {
             Some(ips) if !ips.is_empty() => ips.as_slice(),
             _ => spec.cluster_ip.as_slice(),
         };
-        let shape = if spec.service_type.as_deref() == Some("ExternalName") {
+        let shape = if spec.kind.as_deref() == Some("ExternalName") {
             Shape::ExternalName(spec.external_name.as_deref().unwrap_or_default().into())
         } else if cluster_ips.first().is_some_and(|ip| ip == "None") {
             Shape::Headless
@@ -202,7 +202,7 @@ impl Port {
                 .map(|port| Self {
                     name: names.get(port.name.as_deref().unwrap_or_default()),
                     protocol: Protocol::parse(port.protocol.as_deref()),
-                    number: port.port.and_then(|number| u16::try_from(number).ok()),
+                    number: port.number.and_then(|number| u16::try_from(number).ok()),
                 })
                 .collect(),
         }

@@ -80,11 +80,6 @@ impl Source for Manifests {
 }
 
 impl Manifests {
-    /// Everything that the files say now.
-    pub(crate) fn read(&self) -> Result<Objects, ReadError> {
-        self.parse(&self.texts()?)
-    }
-
     fn watch(&self, changed: &Arc<Notify>) -> Option<notify::RecommendedWatcher> {
         let changed = Arc::clone(changed);
         let made = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {

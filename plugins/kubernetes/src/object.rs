@@ -24,7 +24,7 @@ pub(crate) struct Service {
 #[serde(default, rename_all = "camelCase")]
 pub(crate) struct ServiceSpec {
     #[serde(rename = "type")]
-    pub(crate) service_type: Option<String>,
+    pub(crate) kind: Option<String>,
     #[serde(rename = "clusterIP")]
     pub(crate) cluster_ip: Option<String>,
     #[serde(rename = "clusterIPs")]
@@ -40,7 +40,8 @@ pub(crate) struct ServiceSpec {
 #[serde(default)]
 pub(crate) struct Port {
     pub(crate) name: Option<String>,
-    pub(crate) port: Option<i32>,
+    #[serde(rename = "port")]
+    pub(crate) number: Option<i32>,
     pub(crate) protocol: Option<String>,
 }
 

@@ -43,7 +43,7 @@ enum Step {
     /// This server's own name, whose addresses no alias leads to.
     Ourselves,
     Addresses(Vec<Record>),
-    Alias(Record, Name),
+    Alias(Box<(Record, Name)>),
 }
 
 #[async_trait]
@@ -155,20 +155,20 @@ impl Kubernetes {
             RecordType::NS if labels.is_empty() => {
                 return (self.apex_ns(qname, zone), Some(Replay::Never));
             }
-            RecordType::TXT => self.txt(qname, &labels, look),
+            RecordType::TXT => Self::txt(qname, &labels, look),
             RecordType::PTR => match reverse::address(qname) {
                 Some(address) => match look.reverse(qname, address) {
                     records if records.is_empty() => Outcome::NoName,
                     records => Outcome::records(records, Vec::new()),
                 },
-                None => self.existence(qname, &labels, look),
+                None => Self::existence(qname, &labels, look),
             },
             RecordType::A | RecordType::AAAA | RecordType::SRV if is_default_ns(&labels) => {
                 return (self.default_ns(request, zone), Some(Replay::Never));
             }
             _ if is_default_ns(&labels) => Outcome::NoData,
             RecordType::A | RecordType::AAAA => return self.addresses(request, zone, look).await,
-            RecordType::SRV => match self.find(qname, &labels, look) {
+            RecordType::SRV => match Self::find(qname, &labels, look) {
                 Found::Nothing => Outcome::NoName,
                 Found::Service(service) => {
                     let (answers, glue) = service.srv(qname, zone, ttl_secs);
@@ -177,7 +177,7 @@ impl Kubernetes {
                 Found::Pod(address) => Self::pod_srv(qname, &labels, zone, ttl_secs, address),
                 Found::Empty | Found::Alias(_) => Outcome::NoData,
             },
-            RecordType::CNAME => match self.find(qname, &labels, look) {
+            RecordType::CNAME => match Self::find(qname, &labels, look) {
                 Found::Alias(service) => {
                     let alias = alias(&service.shape, qname, ttl_secs).map(|(alias, _)| alias);
                     Outcome::records(alias.into_iter().collect(), Vec::new())
@@ -185,12 +185,12 @@ impl Kubernetes {
                 Found::Nothing => Outcome::NoName,
                 Found::Empty | Found::Pod(_) | Found::Service(_) => Outcome::NoData,
             },
-            _ => self.existence(qname, &labels, look),
+            _ => Self::existence(qname, &labels, look),
         };
         (outcome, None)
     }
 
-    fn find<'q>(&self, qname: &Name, labels: &[&'q [u8]], look: &mut Look<'_>) -> Found<'q> {
+    fn find<'q>(qname: &Name, labels: &[&'q [u8]], look: &mut Look<'_>) -> Found<'q> {
         let found = look.find(labels);
         // Nothing is called so in a reverse zone, but its apex has the shape of every apex.
         match found {
@@ -201,8 +201,8 @@ impl Kubernetes {
     }
 
     /// NODATA or "no such name", for types that never have records.
-    fn existence(&self, qname: &Name, labels: &[&[u8]], look: &mut Look<'_>) -> Outcome {
-        match self.find(qname, labels, look) {
+    fn existence(qname: &Name, labels: &[&[u8]], look: &mut Look<'_>) -> Outcome {
+        match Self::find(qname, labels, look) {
             Found::Nothing => Outcome::NoName,
             _ => Outcome::NoData,
         }
@@ -210,15 +210,15 @@ impl Kubernetes {
 
     /// `dns-version` is the one name with a TXT record. Elsewhere CoreDNS says "no such name" where
     /// there is one without records of its own, and NODATA only where there are records.
-    fn txt(&self, qname: &Name, labels: &[&[u8]], look: &mut Look<'_>) -> Outcome {
-        if let [label] = labels {
-            if label.eq_ignore_ascii_case(b"dns-version") {
-                let text = RData::TXT(TXT::new(vec![SPECIFICATION.to_owned()]));
-                let record = Record::from_rdata(qname.clone(), VERSION_TTL_SECS, text);
-                return Outcome::records(vec![record], Vec::new());
-            }
+    fn txt(qname: &Name, labels: &[&[u8]], look: &mut Look<'_>) -> Outcome {
+        if let [label] = labels
+            && label.eq_ignore_ascii_case(b"dns-version")
+        {
+            let text = RData::TXT(TXT::new(vec![SPECIFICATION.to_owned()]));
+            let record = Record::from_rdata(qname.clone(), VERSION_TTL_SECS, text);
+            return Outcome::records(vec![record], Vec::new());
         }
-        match self.find(qname, labels, look) {
+        match Self::find(qname, labels, look) {
             Found::Alias(_) | Found::Pod(_) | Found::Service(_) => Outcome::NoData,
             // The name of a topology zone without endpoints.
             Found::Empty if labels.len() > 5 => Outcome::NoData,
@@ -248,7 +248,7 @@ impl Kubernetes {
                     chain.extend(addresses);
                     return (Outcome::records(chain, Vec::new()), None);
                 }
-                Step::Alias(alias, target) => (alias, target),
+                Step::Alias(alias) => *alias,
             };
             let is_loop = owner.zone_of(&target)
                 || chain.len() >= MAX_ALIASES
@@ -271,7 +271,7 @@ impl Kubernetes {
         if is_default_ns(&labels) {
             return Step::Ourselves;
         }
-        match self.find(owner, &labels, look) {
+        match Self::find(owner, &labels, look) {
             Found::Nothing => Step::Nothing,
             Found::Empty => Step::Addresses(Vec::new()),
             Found::Pod(address) => {
@@ -281,7 +281,7 @@ impl Kubernetes {
             }
             Found::Service(service) => Step::Addresses(service.addresses(owner, ttl_secs, v6)),
             Found::Alias(service) => match alias(&service.shape, owner, ttl_secs) {
-                Some((alias, target)) => Step::Alias(alias, target),
+                Some(alias) => Step::Alias(Box::new(alias)),
                 None => Step::Addresses(Vec::new()),
             },
         }

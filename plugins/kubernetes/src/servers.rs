@@ -28,12 +28,16 @@ pub(crate) fn name_servers(store: &Store, local: &[IpAddr], zone: &Name) -> Vec<
             let Some(service) = entry.and_then(|entry| entry.service.clone()) else { continue };
             let base = service_name(&slice.service, zone);
             match &service.shape {
-                Shape::Headless => slice.endpoints().for_each(|endpoint| {
-                    let name = base.as_ref().and_then(|base| below(&endpoint.label(), base));
-                    add(name, endpoint.address);
-                }),
+                Shape::Headless => {
+                    for endpoint in slice.endpoints() {
+                        let name = base.as_ref().and_then(|base| below(&endpoint.label(), base));
+                        add(name, endpoint.address);
+                    }
+                }
                 Shape::ClusterIp(addresses) => {
-                    addresses.iter().for_each(|&address| add(base.clone(), address));
+                    for &address in addresses {
+                        add(base.clone(), address);
+                    }
                 }
                 Shape::ExternalName(_) => {}
             }
@@ -41,7 +45,9 @@ pub(crate) fn name_servers(store: &Store, local: &[IpAddr], zone: &Name) -> Vec<
     }
     if !is_endpoint {
         let name = default_name(zone);
-        local.iter().for_each(|&address| add(name.clone(), address));
+        for &address in local {
+            add(name.clone(), address);
+        }
     }
     servers
 }

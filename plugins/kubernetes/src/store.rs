@@ -16,6 +16,8 @@
 //!
 //! Kubernetes names are lower case, so keys are lower-cased queries: see [`Key`].
 
+mod addresses;
+
 use std::hash::Hash;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
@@ -27,6 +29,8 @@ use plugin::{Epoch, Epochs};
 use smallvec::SmallVec;
 use tokio::sync::watch;
 
+use self::addresses::Addresses;
+pub(crate) use self::addresses::Holders;
 use crate::kept::{Detail, Marked, Names, Namespace, Pod, Service, Slice};
 use crate::object;
 
@@ -232,6 +236,7 @@ impl Store {
     }
 
     /// How many objects of a kind there are.
+    #[cfg(test)]
     pub(crate) fn len(&self, kind: Kind) -> usize {
         match kind {
             Kind::Service => self.services.iter().filter(|entry| entry.service.is_some()).count(),
@@ -256,20 +261,20 @@ impl Store {
                 let gone = |entry: &Arc<Entry>| {
                     entry.service.as_ref().is_some_and(|service| !service.mark().is(list))
                 };
-                self.keys(&self.services, gone, |key| self.remove_service(key))
+                Self::sweep(&self.services, gone, |key| self.remove_service(key))
             }
-            Kind::EndpointSlice => self.keys(
+            Kind::EndpointSlice => Self::sweep(
                 &self.slices,
                 |slice| !slice.mark().is(list),
                 |key| self.remove_slice(key),
             ),
-            Kind::Namespace => self.keys(
+            Kind::Namespace => Self::sweep(
                 &self.namespaces,
                 |namespace| !namespace.mark().is(list),
                 |key| self.remove_namespace(key),
             ),
             Kind::Pod => {
-                self.keys(&self.pods, |pod| !pod.mark().is(list), |key| self.remove_pod(key))
+                Self::sweep(&self.pods, |pod| !pod.mark().is(list), |key| self.remove_pod(key))
             }
         };
         self.set_synced(kind);
@@ -319,11 +324,9 @@ impl Store {
         let service = self.service_key(&format!("{namespace}/{service}"));
         let new = Slice::new(slice, service, self.detail, &self.names);
         new.mark().set(self.list(Kind::EndpointSlice));
-        if let Some(old) = self.slices.get(&*key) {
-            if **old == new {
-                old.mark().set(self.list(Kind::EndpointSlice));
-                return false;
-            }
+        if let Some(old) = self.slices.get(&*key).filter(|old| ***old == new) {
+            old.mark().set(self.list(Kind::EndpointSlice));
+            return false;
         }
         let new = Arc::new(new);
         let old = self.slices.insert(key.into(), Arc::clone(&new));
@@ -375,11 +378,9 @@ impl Store {
             return self.remove_pod(&key);
         };
         new.mark().set(list);
-        if let Some(old) = self.pods.get(&*key) {
-            if **old == new {
-                old.mark().set(list);
-                return false;
-            }
+        if let Some(old) = self.pods.get(&*key).filter(|old| ***old == new) {
+            old.mark().set(list);
+            return false;
         }
         let new = Arc::new(new);
         let old = self.pods.insert(key.into(), Arc::clone(&new));
@@ -470,8 +471,7 @@ impl Store {
     }
 
     /// Removes every key whose value is `gone`; how many there were.
-    fn keys<K: Eq + Hash + Clone + AsRef<str>, V>(
-        &self,
+    fn sweep<K: Eq + Hash + Clone + AsRef<str>, V>(
         map: &Map<K, V>,
         gone: impl Fn(&V) -> bool,
         remove: impl Fn(&str) -> bool,
@@ -490,9 +490,9 @@ impl Store {
 
     /// A change is visible from now on: its answers and the serial are fresh.
     fn bump(&self, stripe: Stripe<'_>) {
-        let now = plugin::clock::unix_now().as_secs();
-        // RFC 1982 §3: serials are 32 bits and wrap.
-        self.serial.store((now & u64::from(u32::MAX)) as u32, Ordering::Relaxed);
+        // RFC 1982 §3: serials are 32 bits and wrap, in 2106 for the first time.
+        let now = plugin::clock::unix_now().as_secs() & u64::from(u32::MAX);
+        self.serial.store(u32::try_from(now).unwrap_or_default(), Ordering::Relaxed);
         self.epochs.bump(stripe);
         self.epochs.bump(Stripe::Serial);
     }
@@ -520,87 +520,6 @@ impl Entry {
     pub(crate) fn has_endpoints(&self) -> bool {
         self.slices.iter().any(|slice| !slice.addresses.is_empty())
     }
-}
-
-/// What is found by an address; nearly always one thing.
-pub(crate) type Holders<T> = SmallVec<[T; 1]>;
-
-/// An index by address, split by family because IPv4 keys are a quarter of the size.
-#[derive(Debug)]
-struct Addresses<T> {
-    v4: Map<u32, Holder<T>>,
-    v6: Map<u128, Holder<T>>,
-}
-
-/// Two words, where `Holders` are three.
-#[derive(Debug)]
-enum Holder<T> {
-    One(T),
-    Many(Box<Vec<T>>),
-}
-
-impl<T> Default for Addresses<T> {
-    fn default() -> Self {
-        Self { v4: Map::default(), v6: Map::default() }
-    }
-}
-
-impl<T: Clone> Addresses<T> {
-    fn get(&self, address: IpAddr) -> Holders<T> {
-        let holders = |holder: &Holder<T>| match holder {
-            Holder::One(one) => Holders::from_iter([one.clone()]),
-            Holder::Many(many) => many.iter().cloned().collect(),
-        };
-        match address {
-            IpAddr::V4(address) => self.v4.get(&address.to_bits()).map(|holder| holders(&holder)),
-            IpAddr::V6(address) => self.v6.get(&address.to_bits()).map(|holder| holders(&holder)),
-        }
-        .unwrap_or_default()
-    }
-
-    fn add(&self, address: IpAddr, value: T) {
-        match address {
-            IpAddr::V4(address) => add(&self.v4, address.to_bits(), value),
-            IpAddr::V6(address) => add(&self.v6, address.to_bits(), value),
-        }
-    }
-
-    fn remove(&self, address: IpAddr, is_it: impl Fn(&T) -> bool) {
-        match address {
-            IpAddr::V4(address) => remove(&self.v4, &address.to_bits(), is_it),
-            IpAddr::V6(address) => remove(&self.v6, &address.to_bits(), is_it),
-        }
-    }
-}
-
-fn add<K: Eq + Hash, T: Clone>(map: &Map<K, Holder<T>>, key: K, value: T) {
-    match map.entry(key) {
-        MapEntry::Vacant(free) => drop(free.insert(Holder::One(value))),
-        MapEntry::Occupied(mut taken) => match taken.get_mut() {
-            Holder::Many(many) => many.push(value),
-            Holder::One(one) => {
-                let many = Box::new(vec![one.clone(), value]);
-                taken.insert(Holder::Many(many));
-            }
-        },
-    }
-}
-
-fn remove<K: Eq + Hash, T>(map: &Map<K, Holder<T>>, key: &K, is_it: impl Fn(&T) -> bool) {
-    if let Some(mut holder) = map.get_mut(key) {
-        if let Holder::Many(many) = &mut *holder {
-            if let Some(index) = many.iter().position(&is_it) {
-                many.swap_remove(index);
-            }
-            if let [_] = many.as_slice() {
-                if let Some(last) = many.pop() {
-                    *holder = Holder::One(last);
-                }
-            }
-            return;
-        }
-    }
-    map.remove_if(key, |_, holder| matches!(holder, Holder::One(one) if is_it(one)));
 }
 
 /// `namespace/name` in lower case; `None` for an object without a name.

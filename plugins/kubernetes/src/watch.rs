@@ -340,13 +340,13 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
 }
 
 /// How long a watch may be silent before it is listed again. API servers send a bookmark each minute.
-const SILENCE: Duration = Duration::from_secs(180);
+const SILENCE: Duration = Duration::from_mins(3);
 
 /// How long a list may pause.
 const LIST_QUIET: Duration = Duration::from_secs(15);
 
 /// How long a list may take.
-const LIST_LIMIT: Duration = Duration::from_secs(120);
+const LIST_LIMIT: Duration = Duration::from_mins(2);
 
 /// Objects in a page.
 const PAGE: u32 = 500;

@@ -16,9 +16,8 @@ fn parse(text: &str) -> Result<Config, String> {
     let directives = &loaded.corefile.blocks[0].directives;
     let mut setup = Setup::new(directives, &kit.block, &kit.metrics, &kit.shared, &mut diagnostics);
     let config = Config::parse(&mut setup);
-    let rendered: String =
-        diagnostics.iter().map(|diagnostic| format!("{}\n", diagnostic.message)).collect();
-    config.ok_or(rendered)
+    let messages: Vec<_> = diagnostics.into_iter().map(|diagnostic| diagnostic.message).collect();
+    config.ok_or(messages.join("\n"))
 }
 
 fn corefile_of(text: &str) -> corefile::Loaded {
@@ -62,7 +61,7 @@ fn every_option_is_understood() {
     assert!(config.ignore_empty && !config.no_endpoints);
     let covers = |name| config.fallthrough.covers(&Name::from_ascii(name).unwrap());
     assert!(covers("1.0.0.10.in-addr.arpa.") && !covers("web.shop.svc.cluster.local."));
-    assert_eq!(config.startup_timeout, Duration::from_secs(60));
+    assert_eq!(config.startup_timeout, Duration::from_mins(1));
 }
 
 #[test]

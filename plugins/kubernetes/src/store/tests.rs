@@ -74,10 +74,11 @@ impl Watched {
     }
 }
 
+type Change = fn(&Store);
+
 #[test]
 fn a_change_ends_the_replay_of_exactly_its_names() {
     let store = store();
-    type Change = fn(&Store);
     let changes: [(&str, Change, &str); 14] = [
         ("new service", |s| _ = s.apply_service(&service("web", &["192.0.2.1"])), "web 192.0.2.1"),
         ("the same again", |s| _ = s.apply_service(&service("web", &["192.0.2.1"])), ""),

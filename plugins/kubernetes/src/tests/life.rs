@@ -24,7 +24,7 @@ struct Silent;
 #[async_trait]
 impl Source for Silent {
     async fn feed(&self, _store: &Store) {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 
@@ -147,6 +147,8 @@ async fn the_start_waits_for_the_first_list_but_not_for_ever() {
     assert!(plugin.ready());
 }
 
+type Change = fn(&Store);
+
 #[tokio::test]
 async fn answers_hold_until_their_own_objects_change() {
     let (plugin, store) = by_hand("");
@@ -165,7 +167,6 @@ async fn answers_hold_until_their_own_objects_change() {
         "foo.cluster.local. A",
         "cluster.local. SOA",
     ];
-    type Change = fn(&Store);
     let changes: [(&str, Change, &[usize]); 5] = [
         ("another service", |s| _ = s.apply_service(&service("other", "10.96.0.5")), &[9]),
         (

@@ -80,7 +80,9 @@ impl tower::Service<Request<kube::client::Body>> for Stub {
                     status
                 }
                 Some(Script::Stream(lines, mut more)) => {
-                    lines.into_iter().for_each(|line| send(line + "\n"));
+                    for line in lines {
+                        send(line + "\n");
+                    }
                     let sender = sender.clone();
                     tokio::spawn(async move {
                         while let Some(line) = more.next().await {
@@ -319,7 +321,7 @@ async fn silence_leads_to_a_new_list() {
     fed.cluster.store.synced().await;
     // Bookmarks each minute are no silence.
     for version in 10..15 {
-        sleep(Duration::from_secs(60)).await;
+        sleep(Duration::from_mins(1)).await;
         events.unbounded_send(bookmark(version, false)).unwrap();
     }
     settle().await;
@@ -341,7 +343,7 @@ async fn a_version_that_is_refused_again_and_again_is_given_up() {
     }
     let _list = fed.stub.then_stream(&[namespace("ADDED", "restored", 1), bookmark(2, true)]);
     drop(events);
-    sleep(Duration::from_secs(60)).await;
+    sleep(Duration::from_mins(1)).await;
     assert!(fed.has("restored") && !fed.has("shop"), "{:?}", fed.stub.asked());
 }
 
