@@ -59,6 +59,10 @@ impl Health {
         !self.is_probed.swap(true, Ordering::AcqRel)
     }
 
+    pub(crate) fn is_probed(&self) -> bool {
+        self.is_probed.load(Ordering::Acquire)
+    }
+
     pub(crate) fn end_probing(&self) {
         self.is_probed.store(false, Ordering::Release);
     }

@@ -356,6 +356,11 @@ impl Upstream {
         self.health.has_answered()
     }
 
+    /// Whether it is being probed and has not answered anything since.
+    pub fn is_suspect(&self) -> bool {
+        self.health.is_probed() && !self.health.has_answered()
+    }
+
     /// Says that another upstream, asked later, answered first. See [`Upstream::is_lagging`].
     pub fn overtaken(&self) {
         self.health.set_lagging();

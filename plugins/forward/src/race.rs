@@ -105,8 +105,11 @@ impl<'a> Race<'a> {
         loop {
             if self.flying.is_empty() {
                 match self.next_candidate() {
-                    Some(candidate) => self.launch(candidate, self.deadline),
                     None => return self.try_although_down().await,
+                    Some(candidate) if self.nobody_answers() => {
+                        return self.try_briefly(candidate, SUSPECT_LIMIT).await;
+                    }
+                    Some(candidate) => self.launch(candidate, self.deadline),
                 }
             }
             let Some((at, result)) = self.next_result().await else {
@@ -236,30 +239,39 @@ impl<'a> Race<'a> {
         }
     }
 
+    /// Whether every upstream left its last query unanswered, and its probe so far. It is not down yet, but there is
+    /// no reason to keep clients waiting.
+    fn nobody_answers(&self) -> bool {
+        self.order.iter().all(|at| self.members[*at].upstream.is_suspect())
+    }
+
     /// Every upstream is down. The health checks may be wrong, so one is asked all the same, but the client is not
     /// kept waiting, and only a few are tried at a time.
     async fn try_although_down(&mut self) -> Result<Answer, ForwardError> {
         self.stanza.metrics().healthcheck_broken.inc();
-        let gone = self.last_error.take().unwrap_or(ForwardError::NoHealthy);
-        if self.stanza.config.failfast {
-            return Err(gone);
-        }
-        let Some(&at) = self.order.choose(&mut rand::rng()) else { return Err(gone) };
+        let picked = match self.stanza.config.failfast {
+            true => None,
+            false => self.order.choose(&mut rand::rng()).copied(),
+        };
+        let Some(at) = picked else {
+            return Err(self.last_error.take().unwrap_or(ForwardError::NoHealthy));
+        };
         let upstream = &self.members[at].upstream;
-        let mut deadline = self.deadline;
-        let _trial;
-        if !upstream.has_answered() {
-            let Some(trial) = Trial::begin(&self.stanza.n_trials) else { return Err(gone) };
-            _trial = trial;
-            let usual = upstream.overdue_after().unwrap_or(TRIAL_MIN);
-            deadline = deadline.min(Instant::now() + usual.clamp(TRIAL_MIN, TRIAL_MAX));
+        if upstream.has_answered() {
+            return self.try_briefly(at, DEADLINE).await;
         }
-        self.launch(at, deadline);
-        self.flying.clear();
-        match self.attempts.next().await {
-            Some((_, answer)) => answer,
-            None => Err(gone),
-        }
+        let Some(_trial) = Trial::begin(&self.stanza.n_trials) else {
+            return Err(self.last_error.take().unwrap_or(ForwardError::NoHealthy));
+        };
+        let usual = upstream.overdue_after().unwrap_or(TRIAL_MIN);
+        self.try_briefly(at, usual.clamp(TRIAL_MIN, TRIAL_MAX)).await
+    }
+
+    /// The last attempt, and not a long one.
+    async fn try_briefly(&mut self, at: usize, limit: Duration) -> Result<Answer, ForwardError> {
+        let stanza = Arc::clone(self.stanza);
+        let deadline = self.deadline.min(Instant::now() + limit);
+        attempt(&stanza, &self.members[at], &self.query, self.over, deadline).await
     }
 
     /// How long to wait before the next attempt: once everybody failed, errors that come at once must not make this a
@@ -352,6 +364,8 @@ const SECOND_BEST_GRACE: Duration = Duration::from_millis(100);
 /// When a hedge that there was no budget for is thought of again.
 const HEDGE_AGAIN: Duration = Duration::from_millis(50);
 const MAX_TRIALS: usize = 16;
+/// How long an upstream that does not answer, and is not down yet, may take.
+const SUSPECT_LIMIT: Duration = Duration::from_millis(500);
 const TRIAL_MIN: Duration = Duration::from_millis(100);
 const TRIAL_MAX: Duration = Duration::from_millis(400);
 const PAUSE: Duration = Duration::from_millis(5);

@@ -169,6 +169,24 @@ async fn upstreams_that_are_down_cost_one_short_attempt_or_none() {
     }
 }
 
+/// Nobody answers, so time passes by itself.
+#[tokio::test(start_paused = true)]
+async fn clients_wait_less_once_it_is_known_that_nobody_answers() {
+    let holes = [(); 2].map(|()| std::net::UdpSocket::bind("127.0.0.1:0").unwrap());
+    let to = holes.each_ref().map(|hole| hole.local_addr().unwrap().to_string()).join(" ");
+    let chain = forward(&Kit::new(), &format!("forward . {to}"));
+    let mut waited = Vec::new();
+    for n in 0..3 {
+        let asked = Instant::now();
+        let error = ask(&chain, &query(&format!("{n}.example. A"))).await.unwrap_err();
+        assert!(error.to_string().ends_with("i/o timeout"), "{error}");
+        waited.push(asked.elapsed().as_millis());
+    }
+    // One attempt each at the same time, 2 s, and a short one. Then short ones alone.
+    assert!((2000..2700).contains(&waited[0]), "{waited:?}");
+    assert!(waited[1] <= 502 && waited[2] <= 502, "{waited:?}");
+}
+
 #[tokio::test]
 async fn a_reply_to_another_question_becomes_formerr() {
     for over_tcp in [false, true] {
