@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use plugin::proto::rr::Name;
 use plugin::{Argument, Bounds, Diagnostic, Directive, Property, Setup, Zones};
 
 /// The settings of one cache.
@@ -114,6 +115,11 @@ impl Config {
                 .help("add `serve_stale` to the block"));
         }
         Ok(config)
+    }
+
+    /// Whether a look-up of that name can find nothing: the usual thing for names of the cluster.
+    pub(crate) fn keeps_nothing_of(&self, qname: &Name) -> bool {
+        self.success.disabled.contain(qname) && self.denial.disabled.contain(qname)
     }
 
     fn property(

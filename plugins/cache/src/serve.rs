@@ -23,7 +23,11 @@ pub(crate) async fn serve(
     let now = Instant::now();
     let key = store::key(request);
     let series = cache.metrics.series(request, &cache.store);
-    let found = cache.store.find(&key, now, &cache.config, cache.generation);
+    let found = if cache.config.keeps_nothing_of(request.qname()) {
+        None
+    } else {
+        cache.store.find(&key, now, &cache.config, cache.generation)
+    };
     let Some((entry, class)) = found else {
         return miss(cache, request, next, &key, &series).await;
     };

@@ -41,7 +41,9 @@ impl Config {
         let mut config = Self { policy: Policy::Shuffle, prefer: Vec::new() };
         for directive in setup.directives {
             let policy = policy(setup, directive);
-            config.policy = setup.note(policy).unwrap_or(Policy::Shuffle);
+            // What fits the block depends on the policy.
+            let Some(policy) = setup.note(policy) else { continue };
+            config.policy = policy;
             for property in directive.properties() {
                 let done = config.property(directive, property);
                 setup.note(done);

@@ -341,7 +341,7 @@ fn mistakes_are_refused() {
     let cases = [
         ("loadbalance fleeb", "expected a policy"),
         ("loadbalance round_robin a", "`round_robin` does not want `a`"),
-        ("loadbalance weighted", "`weighted` wants a file"),
+        ("loadbalance weighted {\n reload 1s\n}", "`weighted` wants a file"),
         ("loadbalance weighted a b", "`weighted` does not want `b`"),
         ("loadbalance weighted a {\n susu\n}", "unknown property `susu`"),
         ("loadbalance weighted a {\n reload a\n}", "expected a duration"),
@@ -364,8 +364,8 @@ fn mistakes_are_refused() {
 
 #[test]
 fn all_mistakes_are_shown_at_once() {
-    let diagnostics = testkit::rendered(&PLUGIN, "loadbalance what {\n prefer x y\n prefer z\n}");
-    for word in ["`what`", "`x`", "`z`"] {
+    let diagnostics = testkit::rendered(&PLUGIN, "loadbalance {\n prefer x y\n prefer z\n what\n}");
+    for word in ["`x`", "`z`", "`what`"] {
         assert!(diagnostics.contains(word), "{word}: {diagnostics}");
     }
 }

@@ -411,6 +411,22 @@ async fn zones_can_be_left_out() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_never_kept_is_counted_all_the_same() {
+    let kit = Kit::new();
+    let below = Below::address(0);
+    let text = "cache {\n disable success cluster.local\n disable denial cluster.local\n}";
+    let chain = chain(&kit, text, &below);
+    for _ in 0..2 {
+        let reply = ask(&chain, &query("web.shop.svc.cluster.local. A")).await;
+        assert_eq!(ttl_secs(&reply), 5, "TTLs are made one and raised as for other names");
+    }
+    assert_eq!(below.n_asked(), 2);
+    assert_eq!(count(&kit, "coredns_cache_requests_total", &[]), 2);
+    assert_eq!(count(&kit, "coredns_cache_misses_total", &[]), 2);
+    assert_eq!(count(&kit, "coredns_cache_entries", &[]), 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn names_outside_the_zones_pass_untouched_and_uncounted() {
     let kit = Kit::new();
     let below = Below::address(0);
