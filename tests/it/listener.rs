@@ -8,9 +8,9 @@ use std::time::Duration;
 use hickory_proto::op::Message;
 
 use crate::harness::client::{self, Tcp, Transport, Udp, exchange, framed, query, query_edns};
+use crate::harness::left_out;
 use crate::harness::server::Server;
 use crate::harness::upstream::Upstream;
-use crate::harness::{left_out};
 
 const WHOAMI: &str = ".:{PORT} {\n    whoami\n}\n";
 /// So long that 30 addresses for it take more than 512 octets even where it is written once.
@@ -178,7 +178,8 @@ fn replies_fit_what_the_client_can_take() {
 
 #[test]
 fn a_slow_query_does_not_hold_up_the_next_on_a_connection() {
-    let upstream = Upstream::start("example. 60 IN SOA a. b. 1 2 3 4 5\n*.example. 60 IN A 192.0.2.1");
+    let upstream =
+        Upstream::start("example. 60 IN SOA a. b. 1 2 3 4 5\n*.example. 60 IN A 192.0.2.1");
     let corefile = format!(".:{{PORT}} {{\n    forward . {}\n}}\n", upstream.address);
     let server = Server::start("pipeline", &corefile);
     let slow = query("slow.example. A").to_vec().expect("the query encodes");
