@@ -14,8 +14,12 @@ die() {
 }
 has() { command -v "$1" >/dev/null 2>&1; }
 
-# Builds the server in the profile and leaves its path in `binary`.
+# Builds the server in the profile and leaves its path in `binary`; RHUMB_BINARY names one that is built.
 build_server() {
+  if [ -n "${RHUMB_BINARY:-}" ]; then
+    binary=$RHUMB_BINARY
+    return
+  fi
   cargo build --profile "$PROFILE" --bin rhumb -j "$JOBS"
   local folder=$PROFILE
   [ "$PROFILE" = dev ] && folder=debug
