@@ -48,7 +48,7 @@ pub(crate) fn not_utf8(file: u32, n_replaced: usize, sources: &Sources) -> Diagn
         .help("they were replaced by U+FFFD; save the file as UTF-8")
 }
 
-/// The files that were read.
+/// The files that were read, by their absolute paths. A file with two names is two files, as its imports differ.
 #[derive(Default)]
 pub(crate) struct Files {
     by_path: HashMap<PathBuf, Imported>,
@@ -97,7 +97,7 @@ impl Files {
 pub(crate) enum PatternError {
     /// More than one `*` or `?`, or a `[`: such patterns can take for ever.
     TooWild,
-    /// A backslash at the end, where it has nothing to take the meaning from.
+    /// A backslash at the end of a name, where it has nothing to take the meaning from.
     DanglingEscape,
 }
 
@@ -108,7 +108,11 @@ pub(crate) fn is_pattern(word: &str) -> bool {
 
 /// The paths that an import names, sorted; relative ones start where the importing file is.
 pub(crate) fn matches(importer: &Path, word: &str) -> Result<Vec<PathBuf>, PatternError> {
-    let pattern = join(importer.parent().unwrap_or_else(|| Path::new("")), Path::new(word));
+    let pattern = if word.starts_with('/') {
+        PathBuf::from(word)
+    } else {
+        join(importer.parent().unwrap_or_else(|| Path::new("")), Path::new(word))
+    };
     // The wildcards of the whole path count, as in CoreDNS. It lets some patterns with a lone `[` match nothing.
     let text = absolute(&pattern).to_string_lossy().into_owned();
     let count = |wildcard: char| text.matches(wildcard).count();
@@ -118,12 +122,22 @@ pub(crate) fn matches(importer: &Path, word: &str) -> Result<Vec<PathBuf>, Patte
     if has_dangling_escape(&text) {
         return Err(PatternError::DanglingEscape);
     }
-    Ok(glob(&pattern))
+    let mut paths = glob(&pattern);
+    if word.starts_with('/') && word.ends_with('/') {
+        // Only an absolute path keeps its final slash: then it is a folder's, and a pattern matches nothing.
+        paths.retain(|path| !is_pattern(word) && path.is_dir());
+    }
+    Ok(paths)
 }
 
 fn has_dangling_escape(pattern: &str) -> bool {
-    let n_backslashes = pattern.len() - pattern.trim_end_matches('\\').len();
-    n_backslashes % 2 == 1
+    let mut characters = pattern.chars();
+    while let Some(character) = characters.next() {
+        if character == '\\' && matches!(characters.next(), None | Some('/')) {
+            return true;
+        }
+    }
+    false
 }
 
 /// One directory level at a time; there is at most one `*` and one `?`, so this is at most two listings deep.
@@ -196,8 +210,7 @@ fn join(directory: &Path, path: &Path) -> PathBuf {
 }
 
 fn absolute(path: &Path) -> PathBuf {
-    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    join(&path, Path::new(""))
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
 /// Enough for any zone list, and a stop for `import /dev/zero`.

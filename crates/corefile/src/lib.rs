@@ -21,7 +21,7 @@
 //! - Text after a directive's closing brace, and an opening brace in a line of its own after a directive, are errors.
 //!   CoreDNS gives them to the plugin as if its name had been written again.
 //! - A `}` without a block in front of more text is an error. CoreDNS takes it for a zone.
-//! - A variable whose value has line breaks does not draw the next line into its own.
+//! - Line breaks in a variable's value or name do not change which words are in one line.
 //! - Values of variables that contain themselves, blocks more than 32 deep, and imports of more than two million
 //!   words are errors. CoreDNS works on them until it is stopped.
 

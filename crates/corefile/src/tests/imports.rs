@@ -243,9 +243,13 @@ fn imports_can_be_wrong() {
             want: Errors(&["`imports/[a-z]` is not a pattern that can be imported"]),
         },
         Case {
-            name: "a backslash at the end",
-            text: "import imports/a\\",
-            want: Errors(&["`imports/a\\` is not a pattern that can be imported"]),
+            name: "backslashes at the end of a name",
+            text: "import imports/a\\\nimport imports\\/lines\nimport imports/\\\\a",
+            want: Errors(&[
+                "`imports/a\\` is not a pattern that can be imported",
+                "`imports\\/lines` is not a pattern that can be imported",
+                "cannot find `imports/\\\\a` to import",
+            ]),
         },
         Case {
             name: "names that are no variables",
@@ -267,6 +271,17 @@ fn folders_cannot_be_imported() {
         assert!(diagnostic.message.starts_with("cannot import `"), "{text}");
         assert_eq!(diagnostic.label.as_deref(), Some("it is a directory"), "{text}");
     }
+}
+
+#[test]
+fn absolute_paths_name_folders_by_a_final_slash() {
+    let root = data("imports").display().to_string();
+    let import = |path: &str| parse(&format!(".\nimport {root}/{path}"));
+    assert_eq!(shape(&import("lines")), ". { x 1 2; y }");
+    assert_eq!(shape(&import("many/../lines")), ". { x 1 2; y }");
+    assert!(import("lines/").diagnostics[0].message.starts_with("cannot find `"));
+    assert!(import("folder.d/").diagnostics[0].message.starts_with("cannot import `"));
+    assert!(import("*/").diagnostics[0].message.starts_with("no file matches `"));
 }
 
 #[test]
