@@ -4,6 +4,7 @@
 //! the settings above it made of its block. Every mistake of every block is found before giving up.
 
 use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -101,6 +102,7 @@ impl Context<'_> {
                         draft.info.listen = draft.listen(self.default_port);
                     }
                     Kind::Plugin(spec) => {
+                        draft.info.below = draft.fingerprint();
                         let mut setup = Setup::new(
                             &directives,
                             &draft.info,
@@ -240,6 +242,17 @@ impl BlockDraft {
         self.bound.clone().unwrap_or_else(|| vec![SocketAddr::new(unspecified(), 0)])
     }
 
+    /// Stands for the directives that are still to be set up.
+    fn fingerprint(&self) -> u64 {
+        let mut names: Vec<_> = self.directives.iter().collect();
+        names.sort_by_key(|(name, _)| *name);
+        let mut hasher = DefaultHasher::new();
+        for (_, directives) in names {
+            hash_directives(directives, &mut hasher);
+        }
+        hasher.finish()
+    }
+
     /// Where the first key listens.
     fn listen(&self, default_port: u16) -> Vec<SocketAddr> {
         let Some(key) = self.keys.first() else { return Vec::new() };
@@ -317,6 +330,19 @@ impl Taken {
         }
         others.push((address, is_bound));
         Ok(())
+    }
+}
+
+/// Hashes words, not places.
+fn hash_directives(directives: &[Directive], hasher: &mut DefaultHasher) {
+    directives.len().hash(hasher);
+    for directive in directives {
+        directive.name.text.hash(hasher);
+        directive.arguments.len().hash(hasher);
+        for argument in &directive.arguments {
+            argument.text.hash(hasher);
+        }
+        hash_directives(directive.properties(), hasher);
     }
 }
 

@@ -142,7 +142,7 @@ const BUILT_IN: &[Entry] = &[
     not_yet("minimal"),
     not_yet("template"),
     not_yet("transfer"),
-    not_yet("hosts"),
+    plugin(rhumb_hosts::PLUGIN),
     not_planned("route53", "transfer the zone to a name server and `forward` to that"),
     not_planned("azure", "transfer the zone to a name server and `forward` to that"),
     not_planned("clouddns", "transfer the zone to a name server and `forward` to that"),

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::{Diagnostic, Replay, Reply, Request, ServeError, Setup, Shutdown};
+use crate::{Diagnostic, Reply, Request, ServeError, Setup, Shutdown};
 
 /// A plugin: one directive of one server block.
 #[async_trait::async_trait]
@@ -122,7 +122,7 @@ impl<'a> Next<'a> {
             reply.set_answered_by(link.name);
         } else if !link.is_pure {
             // It passed somebody else's reply on, and has to be asked again next time.
-            reply.set_replay(Replay::Never);
+            reply.forbid_replay();
         }
         Ok(reply)
     }

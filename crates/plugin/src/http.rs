@@ -203,5 +203,5 @@ const MAX_CONNECTIONS: usize = 128;
 /// For the request's head to arrive.
 const TIMEOUT: Duration = Duration::from_secs(5);
 /// A connection is closed after this whatever it does.
-const MAX_LIFETIME: Duration = Duration::from_secs(300);
+const MAX_LIFETIME: Duration = Duration::from_mins(5);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);

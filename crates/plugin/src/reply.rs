@@ -4,13 +4,15 @@ use hickory_proto::op::{Message, ResponseCode};
 use smallvec::SmallVec;
 
 use crate::metrics::{Counter, Histogram};
-use crate::{Ede, Replay};
+use crate::{Ede, Epoch, Replay};
 
 /// A reply on its way back through the chain.
 #[derive(Clone, Debug, Default)]
 pub struct Reply {
     message: Option<Message>,
     replay: Replay,
+    /// What the data was made from, where a plugin on the way up has to be asked each time.
+    epochs: SmallVec<[Epoch; 2]>,
     answered_by: Option<&'static str>,
     edes: SmallVec<[Ede; 1]>,
     tallies: SmallVec<[Tally; 8]>,
@@ -80,6 +82,23 @@ impl Reply {
     /// The plugin that answered; set by the chain. The `plugin` label of metrics.
     pub fn answered_by(&self) -> Option<&'static str> {
         self.answered_by
+    }
+
+    /// The epochs of what the data was made from: it is out of date once one of them no longer stands,
+    /// whether or not the reply may be replayed.
+    pub fn epochs(&self) -> &[Epoch] {
+        match &self.replay {
+            Replay::While(validity) => &validity.epochs,
+            Replay::Never => &self.epochs,
+        }
+    }
+
+    /// Ends the replay, because a plugin that passed the reply on has to be asked each time; what the
+    /// data was made from stays known.
+    pub(crate) fn forbid_replay(&mut self) {
+        if let Replay::While(validity) = std::mem::take(&mut self.replay) {
+            self.epochs = validity.epochs;
+        }
     }
 
     pub(crate) fn set_answered_by(&mut self, plugin: &'static str) {

@@ -35,6 +35,9 @@ pub struct BlockInfo {
     pub zones: Vec<String>,
     /// Where its first key listens, after `bind`; the unspecified address where it is not bound.
     pub listen: Vec<SocketAddr>,
+    /// Stands for everything below this directive in the chain: state that depends on what the plugins
+    /// below answer, such as a cache, has it in its key.
+    pub below: u64,
     /// What relative paths start from (`root`).
     pub root: PathBuf,
     /// What the block's plugins offer to each other.

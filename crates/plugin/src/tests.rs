@@ -47,7 +47,8 @@ impl Plugin for Link {
     async fn serve(&self, request: &Request, next: Next<'_>) -> Result<Reply, ServeError> {
         if self.answers {
             let reply = Reply::from(request.reply());
-            return Ok(reply.replay_while(Replay::while_unchanged([])));
+            let epoch = Epochs::new(1).read("answer");
+            return Ok(reply.replay_while(Replay::while_unchanged([epoch])));
         }
         next.serve(request).await
     }
@@ -93,6 +94,7 @@ async fn a_reply_is_replayable_only_where_every_plugin_above_is_pure() {
         ];
         let reply = Chain::new(links).serve(&request()).await.unwrap();
         assert_eq!(reply.replay().holds(Instant::now()), expected, "{name}");
+        assert_eq!(reply.epochs().len(), 1, "{name}: what it was made from stays known");
         assert_eq!(reply.answered_by(), Some("answering"), "{name}");
     }
 }

@@ -47,7 +47,7 @@ impl Query {
     /// With an OPT record of that UDP payload size.
     #[must_use]
     pub fn edns(mut self, udp_payload_size: u16) -> Self {
-        let mut edns = self.message.edns.take().unwrap_or_else(Edns::new);
+        let mut edns = self.message.edns.take().unwrap_or_default();
         edns.set_max_payload(udp_payload_size);
         self.message.set_edns(edns);
         self

@@ -12,7 +12,7 @@ use plugin::metrics::Counter;
 use plugin::proto::op::{Message, ResponseCode};
 use plugin::proto::rr::Record;
 use plugin::proto::serialize::binary::{BinDecodable, BinDecoder, BinEncodable, BinEncoder};
-use plugin::{Epoch, Replay, Request};
+use plugin::{Epoch, Request};
 use tokio::time::Instant;
 
 /// A reply with when it was stored and how often it was wanted.
@@ -44,7 +44,7 @@ impl Entry {
     /// Keeps `reply` for `ttl_secs`. `None` where it cannot be encoded.
     pub(crate) fn new(
         reply: &Message,
-        replay: &Replay,
+        epochs: &[Epoch],
         ttl_secs: u32,
         generation: u32,
         evictions: Counter,
@@ -58,10 +58,6 @@ impl Entry {
         for (n, section) in n_records.iter_mut().zip(sections) {
             *n = u16::try_from(encoder.emit_all(section.iter()).ok()?).ok()?;
         }
-        let epochs = match replay {
-            Replay::While(validity) => validity.epochs.iter().cloned().collect(),
-            _ => Box::default(),
-        };
         Some(Self {
             wire: wire.into(),
             question_len,
@@ -72,7 +68,7 @@ impl Entry {
             is_answering: crate::kind::answers_question(reply),
             ttl_secs,
             stored: Instant::now(),
-            epochs,
+            epochs: epochs.into(),
             generation,
             last_known_good: None,
             evictions,

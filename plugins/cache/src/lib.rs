@@ -37,6 +37,7 @@ use plugin::{
 use crate::config::Config;
 use crate::metrics::Metrics;
 use crate::store::Store;
+use plugin::setup::BlockInfo;
 
 /// The `cache` directive.
 pub const PLUGIN: PluginSpec = PluginSpec { name: "cache", setup };
@@ -44,9 +45,10 @@ pub const PLUGIN: PluginSpec = PluginSpec { name: "cache", setup };
 fn setup(setup: &mut Setup<'_>) -> Result<Box<dyn Plugin>, Diagnostic> {
     let config = Config::parse(setup)?;
     let metrics = Metrics::new(setup.metrics, config.zones.written().join(","));
-    let (zones, listen) = (&setup.block.zones, &setup.block.listen);
+    let BlockInfo { zones, listen, below, .. } = setup.block;
     // Blocks that differ in their view alone share a store; the view is part of each key.
-    let store = setup.keep(format!("{zones:?} {listen:?} {config:?}"), || Store::new(&config));
+    let store =
+        setup.keep(format!("{zones:?} {listen:?} {below} {config:?}"), || Store::new(&config));
     let generation = store.next_generation();
     Ok(Box::new(Cache(Arc::new(Inner { config, metrics, store, generation }))))
 }

@@ -233,7 +233,7 @@ fn put(
     }
     let Some(message) = reply.message() else { return false };
     let evictions = series.evictions(class).clone();
-    let entry = Entry::new(message, reply.replay(), ttl_secs, cache.generation, evictions);
+    let entry = Entry::new(message, reply.epochs(), ttl_secs, cache.generation, evictions);
     let Some(entry) = entry else { return false };
     cache.store.put(key, entry, class, &cache.config)
 }
