@@ -99,6 +99,48 @@ pub fn cut_after_question(reply: &[u8]) -> Vec<u8> {
     cut
 }
 
+/// The reply with the header's counts set to the records that are there, where it ends between two records.
+///
+/// Some servers and boxes on the way leave records out and forget to say so. `None` where the counts are right, or the
+/// reply ends within a record.
+pub fn recounted(reply: &[u8]) -> Option<Vec<u8>> {
+    let mut at = HEADER_LEN + question(reply)?.name.len() + 4;
+    let mut recounted = reply.to_vec();
+    for section in [6, 8, 10] {
+        let count = u16::from_be_bytes(*reply.get(section..)?.first_chunk()?);
+        let mut n_found = 0;
+        while n_found < count && at < reply.len() {
+            at = end_of_record(reply, at)?;
+            n_found += 1;
+        }
+        recounted[section..section + 2].copy_from_slice(&n_found.to_be_bytes());
+    }
+    (recounted != reply).then_some(recounted)
+}
+
+/// The offset behind a record; `None` where the message ends before.
+fn end_of_record(message: &[u8], mut at: usize) -> Option<usize> {
+    loop {
+        match usize::from(*message.get(at)?) {
+            0 => {
+                at += 1;
+                break;
+            }
+            len @ 1..=63 => at += 1 + len,
+            // RFC 1035 §4.1.4: a pointer is the end of a name.
+            0xc0.. => {
+                at += 2;
+                break;
+            }
+            _ => return None,
+        }
+    }
+    // Type, class and TTL stand before the length.
+    let len = u16::from_be_bytes(*message.get(at + 8..)?.first_chunk()?);
+    let end = at + 10 + usize::from(len);
+    (end <= message.len()).then_some(end)
+}
+
 /// A query for the NS records of `name` (wire format, root label included): what a health check asks.
 pub(crate) fn ns_query(name: &[u8], recursion_desired: bool) -> Vec<u8> {
     let mut query = vec![0; HEADER_LEN];

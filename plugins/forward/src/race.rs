@@ -328,12 +328,17 @@ async fn attempt(
     }
 }
 
-/// The reply as records. A datagram that ends too early becomes an empty reply with the TC bit, so that the client
-/// comes back over TCP.
+/// The reply as records. One with fewer records than it says has those that are there. A datagram that ends within a
+/// record becomes an empty reply with the TC bit, so that the client comes back over TCP.
 fn decode(reply: &[u8], over: Over) -> Result<Message, DecodeError> {
+    use DecodeError::{IncorrectRDataLengthRead, InsufficientBytes};
     match Message::from_vec(reply) {
-        Err(DecodeError::InsufficientBytes) if over == Over::Udp => {
-            Message::from_vec(&message::cut_after_question(reply))
+        Err(error @ (InsufficientBytes | IncorrectRDataLengthRead { .. })) => {
+            match message::recounted(reply) {
+                Some(recounted) => Message::from_vec(&recounted),
+                None if over == Over::Udp => Message::from_vec(&message::cut_after_question(reply)),
+                None => Err(error),
+            }
         }
         decoded => decoded,
     }

@@ -16,6 +16,7 @@ mod probe;
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 
+use futures::future::join_all;
 use plugin::capability::{Capabilities, Upstreams};
 use plugin::metrics::GaugeVec;
 use plugin::proto::rr::RecordType;
@@ -129,25 +130,27 @@ enum Finding {
 }
 
 impl Loop {
-    /// Looks at every upstream: at first each second, until it is known what becomes of its probe or 30 seconds are
-    /// over; later only at those that loop and those that are new.
+    /// Looks at every upstream: each second at first, until it is known what becomes of its probe or 30 seconds are
+    /// over; then every 30 seconds at those that loop, those that still keep silent, and those that are new.
     async fn watch(&self) {
         let groups = self.capabilities.all::<dyn Upstreams>();
         let mut findings: Vec<Vec<Finding>> = vec![Vec::new(); groups.len()];
         loop {
-            let mut is_settled = true;
+            let mut looks = Vec::new();
             for (group, findings) in groups.iter().zip(&mut findings) {
                 let names = group.upstreams();
                 findings.resize(names.len(), Finding::Unknown { attempts: 0 });
-                for (upstream_idx, (name, finding)) in names.iter().zip(findings).enumerate() {
-                    if *finding == Finding::Clear {
-                        continue;
+                for (upstream_idx, (name, finding)) in names.into_iter().zip(findings).enumerate() {
+                    if *finding != Finding::Clear {
+                        looks.push(async move {
+                            *finding = self.look(&**group, upstream_idx, &name, *finding).await;
+                        });
                     }
-                    let found = self.look(&**group, upstream_idx, name, *finding).await;
-                    is_settled &= !matches!(found, Finding::Unknown { .. });
-                    *finding = found;
                 }
             }
+            join_all(looks).await;
+            let is_new = |finding: &Finding| matches!(finding, Finding::Unknown { attempts } if *attempts < probe::MAX_ATTEMPTS);
+            let is_settled = !findings.iter().flatten().any(is_new);
             tokio::time::sleep(if is_settled { probe::AGAIN } else { probe::RETRY }).await;
         }
     }
@@ -178,10 +181,10 @@ impl Loop {
             }
             // Silence is no proof that the loop is gone.
             (Finding::Loops, None) => Finding::Loops,
-            (Finding::Unknown { attempts }, None) if attempts < probe::MAX_ATTEMPTS => {
-                Finding::Unknown { attempts: attempts + 1 }
+            (Finding::Unknown { attempts }, None) => {
+                Finding::Unknown { attempts: attempts.saturating_add(1) }
             }
-            _ => Finding::Clear,
+            (Finding::Clear | Finding::Unknown { .. }, _) => Finding::Clear,
         }
     }
 

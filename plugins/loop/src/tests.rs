@@ -139,18 +139,18 @@ async fn it_is_put_back_when_the_loop_is_gone() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn silence_is_put_up_with_for_thirty_seconds() {
+async fn silence_is_asked_again_often_at_first_and_seldom_later() {
     let kit = Kit::new();
-    let ring = Ring::new(&[Way::IsSilent]);
+    let ring = Ring::new(&[Way::IsSilent, Way::IsSilent, Way::IsSilent]);
     running(&kit, &ring);
-    tokio::time::sleep(Duration::from_secs(20)).await;
+    // A probe waits for 2 seconds, and 1 second later there is another.
+    tokio::time::sleep(Duration::from_millis(29_500)).await;
+    assert_eq!([0, 1, 2].map(|n| ring.n_asked(n)), [10, 10, 10]);
+    tokio::time::sleep(Duration::from_secs(320)).await;
+    assert_eq!(ring.n_asked(0), 20);
     *ring.ways[0].lock().unwrap() = Way::LeadsBack;
-    tokio::time::sleep(Duration::from_secs(5)).await;
-    assert_eq!(ring.in_service(), [false]);
-    let ring = Ring::new(&[Way::IsSilent]);
-    running(&Kit::new(), &ring);
-    tokio::time::sleep(Duration::from_mins(10)).await;
-    assert_eq!(ring.n_asked(0), 11);
+    tokio::time::sleep(Duration::from_secs(40)).await;
+    assert_eq!(ring.in_service(), [false, true, true]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -157,19 +157,13 @@ async fn policies_order_the_upstreams() {
     }
     assert_eq!(asked(), [6, 0, 0]);
 
-    let chain = forward(&Kit::new(), &format!("forward . {to} {{\npolicy round_robin\n}}"));
-    for _ in 0..6 {
-        ask(&chain, &query("example.org. A")).await.unwrap();
-    }
-    assert_eq!(asked(), [8, 2, 2]);
-
     let chain = forward(&Kit::new(), &format!("forward . {to}"));
     for _ in 0..60 {
         ask(&chain, &query("example.org. A")).await.unwrap();
     }
     let [a, b, c] = asked();
     // Each is left out with a chance of 3·(2/3)^60.
-    assert!(a > 8 && b > 2 && c > 2, "{a} {b} {c}");
+    assert!(a > 6 && b > 0 && c > 0, "{a} {b} {c}");
 }
 
 #[tokio::test]
