@@ -16,6 +16,8 @@ checks=$(cd "$root/../shared/checks" 2>/dev/null && pwd) || {
 build_server
 work=$(mktemp -d)
 plane_dir=
+# Called by the trap.
+# shellcheck disable=SC2329
 cleanup() {
   [ -z "$plane_dir" ] || "$checks/ci/up.sh" stop "$plane_dir" || true
   rm -rf "$work"

@@ -17,7 +17,7 @@
     failed += $6
     ignored += $8
     if (ran + $8 > 0) {
-        printf "%-24s %4d passed%s%s\n", binary, $4, $6 > 0 ? ", " $6 " FAILED" : "", $8 > 0 ? ", " $8 " ignored" : ""
+        printf "%-24s %4d passed%s%s\n", binary, $4, ($6 > 0 ? ", " $6 " FAILED" : ""), ($8 > 0 ? ", " $8 " ignored" : "")
         fflush()
     }
     next

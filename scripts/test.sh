@@ -31,8 +31,13 @@ else
   say "Kubernetes control plane: cannot be built here; see above"
 fi
 
+scope=(--workspace)
+for argument in "$@"; do
+  case $argument in -p | --package | -p?* | --package=*) scope=() ;; esac
+done
+
 step "Building the tests"
-cargo test --workspace --no-run -j "$JOBS" "$@" 2>&1 | sed '/^  Executable /d' || {
+cargo test "${scope[@]}" --no-run -j "$JOBS" "$@" 2>&1 | sed '/^  Executable /d' || {
   say "the tests do not compile"
   exit 1
 }
@@ -40,7 +45,7 @@ cargo test --workspace --no-run -j "$JOBS" "$@" 2>&1 | sed '/^  Executable /d' |
 step "Running the tests (everything they print: $log)"
 status=0
 # Binaries run one after another, tests of a binary in parallel; the first failure does not end it.
-cargo test --workspace --no-fail-fast -j "$JOBS" "$@" 2>&1 | tee "$log" | awk -v counts="$target/test-counts" -f scripts/test.awk || status=1
+cargo test "${scope[@]}" --no-fail-fast -j "$JOBS" "$@" 2>&1 | tee "$log" | awk -v counts="$target/test-counts" -f scripts/test.awk || status=1
 
 if [ -s "$skipped" ]; then
   step "Not run on this machine"

@@ -62,6 +62,18 @@ while IFS= read -r shown; do
   fi
 done < <(sed -n 's/^dig @127.0.0.1 -p 1053 +noall +answer //p' README.md)
 
+# Its table has what is served, no more and no less.
+served=$("$binary" -plugins | grep -v ' (not' | sort)
+# shellcheck disable=SC2016
+listed=$(sed -nE 's/^\| `([a-z0-9_]+)` \|.*/\1/p' README.md | sort)
+if [ "$served" = "$listed" ]; then
+  passed=$((passed + 1))
+else
+  failed=$((failed + 1))
+  say "FAILED: the table in README.md is not what \`rhumb -plugins\` prints: (<) served, (>) in the table"
+  diff <(cat <<<"$served") <(cat <<<"$listed") | grep '^[<>]' || true
+fi
+
 [ "$failed" -eq 0 ] || tail -n 20 "$log"
 say "$passed passed, $failed failed"
 [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
