@@ -22,10 +22,9 @@
 //!   CoreDNS gives them to the plugin as if its name had been written again.
 //! - A `}` without a block in front of more text is an error. CoreDNS takes it for a zone.
 //! - Line breaks in a variable's value or name do not change which words are in one line.
-//! - Values of variables that contain themselves, blocks more than 32 deep, and imports of more than two million
-//!   words are errors. CoreDNS works on them until it is stopped.
-
-#![allow(clippy::doc_markdown, reason = "CoreDNS is a name, not code")]
+//! - Values of variables that contain themselves, blocks more than 32 deep, files over 16 MiB, and imports of
+//!   more than two million words are errors. CoreDNS works on them until it is stopped.
+//! - Every pattern with a `[` is refused. CoreDNS lets some of them match nothing.
 
 mod diagnostic;
 mod duration;
