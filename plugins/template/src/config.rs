@@ -1,0 +1,180 @@
+//! The directives, typed.
+
+use plugin::proto::op::ResponseCode;
+use plugin::proto::rr::{DNSClass, RecordType};
+use plugin::{Argument, Diagnostic, Directive, Ede, Fallthrough, Property, Setup, Zones};
+use regex::Regex;
+
+use crate::pattern;
+use crate::text::Template;
+
+/// One directive: which queries it is for, and what they are answered with.
+#[derive(Debug)]
+pub(crate) struct Config {
+    pub(crate) zones: Zones,
+    /// `ANY` is for every class.
+    pub(crate) class: DNSClass,
+    /// `ANY` is for every type.
+    pub(crate) rtype: RecordType,
+    /// At least one; the first that matches the name gives the groups.
+    pub(crate) patterns: Vec<Regex>,
+    pub(crate) answers: Vec<Template>,
+    pub(crate) authorities: Vec<Template>,
+    pub(crate) additionals: Vec<Template>,
+    pub(crate) rcode: ResponseCode,
+    pub(crate) ede: Option<Ede>,
+    pub(crate) fallthrough: Fallthrough,
+}
+
+impl Config {
+    /// Reads all directives of the block, in order.
+    pub(crate) fn parse_all(setup: &mut Setup<'_>) -> Result<Vec<Self>, Diagnostic> {
+        let mut configs = Vec::new();
+        for directive in setup.directives {
+            configs.extend(Self::parse(setup, directive));
+        }
+        Ok(configs)
+    }
+
+    /// Reads one directive; `None` where it was refused, with everything that is wrong reported.
+    fn parse(setup: &mut Setup<'_>, directive: &Directive) -> Option<Self> {
+        let (class, rtype, zones) = match directive.arguments.as_slice() {
+            [class, rtype, zones @ ..] => (
+                setup.note(class_named(class).ok_or_else(|| {
+                    class.expected("a class").help("classes: ANY, CH, CS, HS, IN, NONE")
+                })),
+                setup.note(type_named(rtype).ok_or_else(|| {
+                    rtype
+                        .expected("a record type")
+                        .help("types are written in upper case: `A`, `TXT`; `ANY` is for all")
+                })),
+                known_zones(zones, &setup.block.zones),
+            ),
+            _ => {
+                setup.note(directive.expect_arguments(2..=usize::MAX));
+                (None, None, Zones::default())
+            }
+        };
+        let mut config = Self {
+            zones,
+            class: class.unwrap_or(DNSClass::ANY),
+            rtype: rtype.unwrap_or(RecordType::ANY),
+            patterns: Vec::new(),
+            answers: Vec::new(),
+            authorities: Vec::new(),
+            additionals: Vec::new(),
+            rcode: ResponseCode::NoError,
+            ede: None,
+            fallthrough: Fallthrough::default(),
+        };
+        for property in directive.properties() {
+            let result = config.property(setup, directive, property);
+            setup.note(result);
+        }
+        if config.patterns.is_empty() {
+            config.patterns.push(pattern::anything());
+        }
+        (class.is_some() && rtype.is_some()).then_some(config)
+    }
+
+    fn property(
+        &mut self,
+        setup: &mut Setup<'_>,
+        directive: &Directive,
+        property: &Property,
+    ) -> Result<(), Diagnostic> {
+        property.expect_no_block()?;
+        match &*property.name {
+            "match" => {
+                for argument in property.expect_arguments(1..=usize::MAX)? {
+                    self.patterns.extend(setup.note(pattern::compile(argument)));
+                }
+            }
+            "answer" => self.answers.extend(templates(setup, property)?),
+            "authority" => self.authorities.extend(templates(setup, property)?),
+            "additional" => self.additionals.extend(templates(setup, property)?),
+            "rcode" => {
+                let code = property.argument()?;
+                self.rcode = rcode_named(code).ok_or_else(|| {
+                    code.expected("a response code").help("write `NXDOMAIN`, `REFUSED`, `SERVFAIL` …")
+                })?;
+            }
+            "ederror" => {
+                let arguments = property.expect_arguments(1..=2)?;
+                let code = arguments[0].parse_as("an extended error code from 0 to 65535")?;
+                let text = arguments.get(1).map(|text| text.text.clone()).unwrap_or_default();
+                self.ede = Some(Ede::new(code, text));
+            }
+            "fallthrough" => self.fallthrough = Fallthrough::parse(property)?,
+            // Targets of CNAME records are looked up in any case.
+            "upstream" => {}
+            _ => return Err(directive.unknown_property(property, PROPERTIES)),
+        }
+        Ok(())
+    }
+
+    /// All templates, with the names of their sections.
+    pub(crate) fn templates(&self) -> impl Iterator<Item = (&'static str, &Template)> {
+        let answers = self.answers.iter().map(|template| ("answer", template));
+        let additionals = self.additionals.iter().map(|template| ("additional", template));
+        let authorities = self.authorities.iter().map(|template| ("authority", template));
+        answers.chain(additionals).chain(authorities)
+    }
+}
+
+/// The zones that the arguments name, those that are no domain names left out; the block's zones without arguments.
+fn known_zones(arguments: &[Argument], of_block: &[String]) -> Zones {
+    if arguments.is_empty() {
+        return Zones::new(of_block.iter().cloned());
+    }
+    let zones = arguments.iter().filter_map(|argument| Zones::parse(std::slice::from_ref(argument), &[]).ok());
+    Zones::new(zones.flat_map(|zones| zones.written().to_vec()))
+}
+
+fn templates(setup: &mut Setup<'_>, property: &Property) -> Result<Vec<Template>, Diagnostic> {
+    let mut templates = Vec::new();
+    for argument in property.expect_arguments(1..=usize::MAX)? {
+        let template = Template::parse(argument).map_err(|error| {
+            Diagnostic::error(argument.span, format!("`{argument}` is not a template: {error}"))
+                .label("cannot be read")
+                .help("fields and functions stand between `{{` and `}}`; see rhumb-template(7)")
+        });
+        templates.extend(setup.note(template));
+    }
+    Ok(templates)
+}
+
+/// The class of that mnemonic, in upper case as CoreDNS wants it here.
+fn class_named(name: &str) -> Option<DNSClass> {
+    (1..=255).map(DNSClass::from).find(|class| {
+        let mut mnemonic = String::new();
+        plugin::names::push_class(&mut mnemonic, *class);
+        mnemonic == name && !name.starts_with("CLASS")
+    })
+}
+
+/// The type of that mnemonic, in upper case as CoreDNS wants it here.
+fn type_named(name: &str) -> Option<RecordType> {
+    crate::record::type_named(name).filter(|_| !name.starts_with("TYPE"))
+}
+
+fn rcode_named(name: &str) -> Option<ResponseCode> {
+    // CoreDNS reads both spellings and writes the short one.
+    let name = if name == "NOTIMPL" { "NOTIMP" } else { name };
+    (0..=23)
+        .map(|code: u8| ResponseCode::from(code >> 4, code & 0xf))
+        .find(|rcode| plugin::names::rcode_mnemonic(*rcode) == Some(name))
+}
+
+const PROPERTIES: &[&str] = &[
+    "match",
+    "var",
+    "expr",
+    "answer",
+    "additional",
+    "authority",
+    "rcode",
+    "ederror",
+    "fallthrough",
+    "upstream",
+];
