@@ -36,6 +36,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, OnceLock};
 
 use plugin::{Diagnostic, Plugin, PluginSpec, Setup};
+use tokio::time::Instant;
 
 use crate::api::ApiServer;
 use crate::config::{Config, Origin};
@@ -60,6 +61,7 @@ fn setup(setup: &mut Setup<'_>) -> Result<Box<dyn Plugin>, Diagnostic> {
         background: setup.shared.background.clone(),
         listen: setup.block.listen.clone(),
         local: OnceLock::new(),
+        startup_end: OnceLock::new(),
     }))
 }
 
@@ -86,6 +88,8 @@ struct Kubernetes {
     listen: Vec<SocketAddr>,
     /// The addresses that this server is reached by, found out at the start.
     local: OnceLock<Vec<IpAddr>>,
+    /// Until when queries wait for the store to sync; set when the server starts.
+    startup_end: OnceLock<Instant>,
 }
 
 #[cfg(test)]

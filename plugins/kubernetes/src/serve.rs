@@ -58,7 +58,7 @@ impl Plugin for Kubernetes {
         let zone = as_asked(zone, request.qname());
         let store = &self.cluster.store;
         // Before the look-up: what is missing from a store that had not synced may be on its way.
-        let has_synced = store.has_synced();
+        let has_synced = self.has_synced_in_time().await;
         let mut look = Look::new(store, &self.config);
         let (outcome, elsewhere) = self.outcome(request, &zone, &mut look).await;
         let mut replay = look.replay();
@@ -107,10 +107,10 @@ impl Plugin for Kubernetes {
 
     async fn start(&self) -> Result<(), StartError> {
         self.local.get_or_init(|| servers::local_addresses(&self.listen));
+        let end = *self.startup_end.get_or_init(|| Instant::now() + self.config.startup_timeout);
         self.cluster.start(&self.background);
         let synced = self.cluster.store.synced();
         tokio::pin!(synced);
-        let end = Instant::now() + self.config.startup_timeout;
         let mut ticks = time::interval_at(Instant::now() + WAITING_LOG, WAITING_LOG);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -134,6 +134,19 @@ impl Plugin for Kubernetes {
 }
 
 impl Kubernetes {
+    /// Whether the store has synced; a query that comes while the server starts waits for it, as long as
+    /// `startup_timeout` allows. Other zones are answered all the while.
+    async fn has_synced_in_time(&self) -> bool {
+        let store = &self.cluster.store;
+        if store.has_synced() {
+            return true;
+        }
+        match self.startup_end.get() {
+            Some(end) => time::timeout_at(*end, store.synced()).await.is_ok(),
+            None => false,
+        }
+    }
+
     /// What the query comes to; where it led to a look-up elsewhere, also for how long that holds.
     async fn outcome(
         &self,

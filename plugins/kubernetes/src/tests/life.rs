@@ -47,6 +47,7 @@ fn by_hand(properties: &str) -> (Arc<Kubernetes>, Arc<Store>) {
         background: kit.shared.background.clone(),
         listen: Vec::new(),
         local: [IpAddr::from([198, 51, 100, 7]), "2001:db8::7".parse().unwrap()].to_vec().into(),
+        startup_end: std::sync::OnceLock::new(),
     };
     (Arc::new(made), store)
 }
@@ -117,6 +118,27 @@ async fn before_the_first_list_nothing_is_denied() {
     let reply = ask(&chain, &query("nosuch.shop.svc.cluster.local. A")).await.unwrap();
     assert_eq!(reply.rcode(), ResponseCode::NXDomain);
     assert!(reply.edes().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_query_that_comes_while_the_server_starts_waits_for_the_first_list() {
+    for (name, syncs_after, expected) in [
+        ("in time", Duration::from_secs(2), ResponseCode::NXDomain),
+        ("too late", Duration::from_secs(9), ResponseCode::ServFail),
+    ] {
+        let (plugin, store) = by_hand("startup_timeout 5s");
+        let starting = Arc::clone(&plugin);
+        tokio::spawn(async move { starting.start().await });
+        let chain = Chain::new([("kubernetes", plugin as Arc<dyn Plugin>)]);
+        tokio::spawn(async move {
+            tokio::time::sleep(syncs_after).await;
+            sync(&store);
+        });
+        // The start has begun.
+        tokio::task::yield_now().await;
+        let reply = ask(&chain, &query("nosuch.shop.svc.cluster.local. A")).await.unwrap();
+        assert_eq!(reply.rcode(), expected, "{name}");
+    }
 }
 
 #[tokio::test]
