@@ -506,8 +506,8 @@ fn a_reply_that_ends_between_records_is_recounted() {
     let answer = [&[0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4][..], &[192, 0, 2, 1]].concat();
     let root = [&[0, 0, 1, 0, 1, 0, 0, 0, 60, 0, 0][..]].concat();
     let counts = |message: &[u8]| [message[7], message[9], message[11]];
-    let cases: &[(&str, [u8; 3], Vec<u8>, Option<[u8; 3]>)] = &[
-        ("all are there", [1, 1, 0], [&answer[..], &root].concat(), None),
+    let cases = [
+        ("all are there", [1_u8, 1, 0], [&answer[..], &root].concat(), None),
         ("an answer is missing", [2, 0, 0], answer.clone(), Some([1, 0, 0])),
         ("all after the answers are missing", [1, 2, 3], answer.clone(), Some([1, 0, 0])),
         ("all are missing", [0, 0, 9], Vec::new(), Some([0, 0, 0])),
@@ -519,9 +519,9 @@ fn a_reply_that_ends_between_records_is_recounted() {
     for (name, said, records, expected) in cases {
         let mut reply = reply_to(&a_query());
         (reply[7], reply[9], reply[11]) = (said[0], said[1], said[2]);
-        reply.extend_from_slice(records);
+        reply.extend(records);
         let recounted = message::recounted(&reply);
-        assert_eq!(recounted.as_deref().map(counts), *expected, "{name}");
+        assert_eq!(recounted.as_deref().map(counts), expected, "{name}");
     }
     let reply = reply_to(&a_query());
     for len in 0..reply.len() {

@@ -249,10 +249,8 @@ impl<'a> Race<'a> {
     /// kept waiting, and only a few are tried at a time.
     async fn try_although_down(&mut self) -> Result<Answer, ForwardError> {
         self.stanza.metrics().healthcheck_broken.inc();
-        let picked = match self.stanza.config.failfast {
-            true => None,
-            false => self.order.choose(&mut rand::rng()).copied(),
-        };
+        let may_try = !self.stanza.config.failfast;
+        let picked = self.order.choose(&mut rand::rng()).copied().filter(|_| may_try);
         let Some(at) = picked else {
             return Err(self.last_error.take().unwrap_or(ForwardError::NoHealthy));
         };
