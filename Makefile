@@ -40,7 +40,7 @@ lint: ## Run clippy over everything; a warning is an error
 	cargo clippy --workspace --all-targets -j $(JOBS) -- -D warnings
 
 doc: ## Build the API documentation; a warning is an error
-	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --document-private-items -j $(JOBS)
+	RUSTDOCFLAGS='-D warnings -A rustdoc::private_intra_doc_links' cargo doc --workspace --no-deps --document-private-items -j $(JOBS)
 
 deny: ## Check dependencies: licences, duplicates, sources, advisories
 	@scripts/deny.sh
