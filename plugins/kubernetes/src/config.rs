@@ -87,26 +87,30 @@ pub(crate) enum Pods {
 }
 
 impl Config {
-    /// The settings; `None` where a mistake was reported.
-    pub(crate) fn parse(setup: &mut Setup<'_>) -> Option<Self> {
-        let once = setup.once();
-        let directive = setup.note(once)?;
-        let zones = setup.zones(&directive.arguments);
-        let zones = setup.note(zones)?;
+    /// The settings; otherwise the last mistake, with those before it reported.
+    pub(crate) fn parse(setup: &mut Setup<'_>) -> Result<Self, Diagnostic> {
+        let directive = setup.once()?;
+        let zones = setup.zones(&directive.arguments)?;
+        let mut mistakes = Vec::new();
         let primary = primary(directive, &zones);
-        let primary = setup.note(primary);
-        let mut parser =
-            Parser { setup, directive, given: Given::default(), config: Self::new(zones) };
+        let primary = primary.unwrap_or_else(|mistake| {
+            mistakes.push(mistake);
+            Name::root()
+        });
+        let config = Self { primary, ..Self::new(zones) };
+        let mut parser = Parser { setup, directive, given: Given::default(), config, mistakes };
         for property in directive.properties() {
-            if let Err(diagnostic) = parser.property(property) {
-                parser.given.has_errors = true;
-                parser.setup.report(diagnostic);
+            if let Err(mistake) = parser.property(property) {
+                parser.mistakes.push(mistake);
             }
         }
         parser.conclude();
-        let Parser { mut config, given, .. } = parser;
-        config.primary = primary?;
-        (!given.has_errors).then_some(config)
+        let Parser { setup, config, mut mistakes, .. } = parser;
+        let Some(last) = mistakes.pop() else { return Ok(config) };
+        for mistake in mistakes {
+            setup.report(mistake);
+        }
+        Err(last)
     }
 
     fn new(zones: Zones) -> Self {
@@ -149,7 +153,6 @@ impl Config {
 /// The properties that come first when another contradicts them.
 #[derive(Default)]
 struct Given<'a> {
-    has_errors: bool,
     endpoint: Option<&'a Property>,
     kubeconfig: Option<&'a Property>,
     manifests: Option<&'a Property>,
@@ -165,6 +168,7 @@ struct Parser<'a, 's> {
     directive: &'s Directive,
     given: Given<'s>,
     config: Config,
+    mistakes: Vec<Diagnostic>,
 }
 
 impl<'s> Parser<'_, 's> {
@@ -320,7 +324,6 @@ impl<'s> Parser<'_, 's> {
     /// What is wrong with the properties together.
     fn conclude(&mut self) {
         let given = std::mem::take(&mut self.given);
-        self.given.has_errors = given.has_errors;
         if let (Some(_), Some(second)) = (given.namespaces, given.namespace_labels) {
             self.contradiction(
                 second,
@@ -369,8 +372,7 @@ impl<'s> Parser<'_, 's> {
     }
 
     fn contradiction(&mut self, property: &Property, message: &str, help: &str) {
-        self.given.has_errors = true;
-        self.setup.report(
+        self.mistakes.push(
             Diagnostic::error(property.span(), message)
                 .label("contradicts another line")
                 .help(help),

@@ -49,9 +49,7 @@ use crate::store::Store;
 pub const PLUGIN: PluginSpec = PluginSpec { name: "kubernetes", setup };
 
 fn setup(setup: &mut Setup<'_>) -> Result<Box<dyn Plugin>, Diagnostic> {
-    let Some(config) = Config::parse(setup) else {
-        return Err(Diagnostic::error(setup.directive.name.span, "`kubernetes` cannot be set up"));
-    };
+    let config = Config::parse(setup)?;
     let (source, files) = source(setup, &config)?;
     let make = || Cluster::new(Arc::new(Store::new(config.detail, &config.kinds())), source);
     let cluster = setup.keep(format!("{} {files}", config.cluster_key()), make);

@@ -58,6 +58,13 @@ pub(crate) enum Part<'a> {
     },
 }
 
+impl Part<'_> {
+    /// Whether all of the service is meant: also by `_._`, whose empty labels fit any port.
+    fn is_whole(&self) -> bool {
+        matches!(self, Self::Whole | Self::Port { name: [], protocol: [] })
+    }
+}
+
 impl<'a> Place<'a> {
     /// `None` for labels that no name of this shape has. `zonal` allows the topology zone's form.
     pub(crate) fn parse(labels: &[&'a [u8]], zonal: bool) -> Option<Self> {
@@ -210,9 +217,7 @@ impl<'a> Look<'a> {
         let Some(service) = entry.service.clone() else { return Found::Nothing };
         match &service.shape {
             // An address is no name, and the endpoints and ports of an alias are not ours.
-            Shape::ExternalName(target)
-                if part != Part::Whole || target.parse::<IpAddr>().is_ok() =>
-            {
+            Shape::ExternalName(target) if !part.is_whole() || target.parse::<IpAddr>().is_ok() => {
                 return Found::Nothing;
             }
             Shape::ExternalName(_) => return Found::Alias(service),

@@ -16,8 +16,11 @@ fn parse(text: &str) -> Result<Config, String> {
     let directives = &loaded.corefile.blocks[0].directives;
     let mut setup = Setup::new(directives, &kit.block, &kit.metrics, &kit.shared, &mut diagnostics);
     let config = Config::parse(&mut setup);
-    let messages: Vec<_> = diagnostics.into_iter().map(|diagnostic| diagnostic.message).collect();
-    config.ok_or(messages.join("\n"))
+    config.map_err(|last| {
+        diagnostics.push(last);
+        let messages = diagnostics.into_iter().map(|diagnostic| diagnostic.message);
+        messages.collect::<Vec<_>>().join("\n")
+    })
 }
 
 fn corefile_of(text: &str) -> corefile::Loaded {

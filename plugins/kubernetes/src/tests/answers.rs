@@ -387,6 +387,10 @@ async fn external_names_are_followed() {
                 &["gone-partner.shop.svc.cluster.local. 5 IN CNAME gone.example.org."],
             ),
             none("_http._tcp.partner.shop.svc.cluster.local. SRV", "NXDOMAIN"),
+            some(
+                "_._.partner.shop.svc.cluster.local. CNAME",
+                &["_._.partner.shop.svc.cluster.local. 5 IN CNAME www.example.org."],
+            ),
             none("endpoint.partner.shop.svc.cluster.local. CNAME", "NXDOMAIN"),
             none("a.b.partner.shop.svc.cluster.local. CNAME", "NXDOMAIN"),
             some(
