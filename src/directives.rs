@@ -140,7 +140,7 @@ const BUILT_IN: &[Entry] = &[
     not_yet("dnssec"),
     not_yet("tls"),
     not_yet("minimal"),
-    not_yet("template"),
+    plugin(rhumb_template::PLUGIN),
     not_yet("transfer"),
     plugin(rhumb_hosts::PLUGIN),
     not_planned("route53", "transfer the zone to a name server and `forward` to that"),

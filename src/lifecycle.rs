@@ -541,12 +541,19 @@ impl Generation {
     }
 
     /// Ends the background work.
-    async fn stop(self) {
+    async fn stop(mut self) {
         self.shutdown.fire();
-        let ending = join_all(self.tasks);
+        let ending = join_all(std::mem::take(&mut self.tasks));
         if tokio::time::timeout(GRACE, ending).await.is_err() {
             tracing::warn!("background work of a configuration did not end in time");
         }
+    }
+}
+
+impl Drop for Generation {
+    fn drop(&mut self) {
+        // A plugin may hold on to the list that holds on to it.
+        self.assembled.shared.readiness.set_plugins(Vec::new());
     }
 }
 

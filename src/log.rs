@@ -101,8 +101,8 @@ impl Lines {
         let is_ours =
             metadata.target().starts_with("rhumb") || metadata.target().starts_with("plugin");
         match *metadata.level() {
-            Level::ERROR | Level::WARN => is_ours || metadata.target().starts_with("kube"),
-            Level::INFO => is_ours,
+            // What libraries have to say, the plugin that uses them says better.
+            Level::ERROR | Level::WARN | Level::INFO => is_ours,
             Level::DEBUG => is_ours && IS_DEBUG.load(Ordering::Relaxed),
             Level::TRACE => false,
         }

@@ -62,8 +62,17 @@ enum Command {
 pub(crate) struct WorkerState {
     /// Queries that wait for something: an upstream, mostly.
     n_pending: Cell<usize>,
+    /// TCP connections of this worker.
+    n_conversations: Cell<usize>,
     /// Open TCP connections, of all workers.
     connections: Arc<Connections>,
+}
+
+impl WorkerState {
+    /// Whether a client still waits for something.
+    fn is_busy(&self) -> bool {
+        self.n_pending.get() > 0 || self.n_conversations.get() > 0
+    }
 }
 
 impl Worker {
@@ -99,20 +108,29 @@ impl Worker {
 }
 
 async fn run(mut commands: mpsc::UnboundedReceiver<Command>, connections: Arc<Connections>) {
-    let state = Rc::new(WorkerState { n_pending: Cell::new(0), connections });
+    let state = Rc::new(WorkerState {
+        n_pending: Cell::new(0),
+        n_conversations: Cell::new(0),
+        connections,
+    });
+    let mut serving: Vec<tokio::task::JoinHandle<()>> = Vec::new();
     while let Some(command) = commands.recv().await {
+        serving.retain(|task| !task.is_finished());
         match command {
             Command::Open(sockets, listener, shutdown) => {
                 let Sockets { udp, tcp } = sockets;
                 let served =
                     udp::serve(udp, Arc::clone(&listener), Rc::clone(&state), shutdown.clone());
-                tokio::task::spawn_local(report("UDP", served));
+                serving.push(tokio::task::spawn_local(report("UDP", served)));
                 let served = tcp::serve(tcp, listener, Rc::clone(&state), shutdown);
-                tokio::task::spawn_local(report("TCP", served));
+                serving.push(tokio::task::spawn_local(report("TCP", served)));
             }
             Command::Finish(grace) => {
                 let end = tokio::time::Instant::now() + grace;
-                while state.n_pending.get() > 0 && tokio::time::Instant::now() < end {
+                for task in serving {
+                    let _ = tokio::time::timeout_at(end, task).await;
+                }
+                while state.is_busy() && tokio::time::Instant::now() < end {
                     tokio::time::sleep(Duration::from_millis(5)).await;
                 }
                 return;
@@ -124,6 +142,22 @@ async fn run(mut commands: mpsc::UnboundedReceiver<Command>, connections: Arc<Co
 async fn report(transport: &str, served: impl Future<Output = io::Result<()>>) {
     if let Err(error) = served.await {
         tracing::error!("cannot serve {transport}: {error}");
+    }
+}
+
+/// Counts a TCP connection of this worker, until dropped.
+struct Conversing(Rc<WorkerState>);
+
+impl Conversing {
+    fn begin(state: &Rc<WorkerState>) -> Self {
+        state.n_conversations.set(state.n_conversations.get() + 1);
+        Self(Rc::clone(state))
+    }
+}
+
+impl Drop for Conversing {
+    fn drop(&mut self) {
+        self.0.n_conversations.set(self.0.n_conversations.get() - 1);
     }
 }
 

@@ -24,7 +24,7 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::{Pending, WorkerState};
+use super::{Conversing, Pending, WorkerState};
 use crate::chain::{Decoded, Listener, decode};
 
 /// Open connections of all workers.
@@ -110,10 +110,11 @@ pub(super) async fn serve(
     let over = shutdown.fired();
     tokio::pin!(over);
     loop {
+        // Connections first: those that are established when it is over are answered.
         let accepted = tokio::select! {
             biased;
-            () = &mut over => return Ok(()),
             accepted = listener.accept() => accepted,
+            () = &mut over => return Ok(()),
         };
         match accepted {
             Ok((stream, client)) => {
@@ -155,6 +156,7 @@ async fn converse(
 ) {
     let Ok(local) = stream.local_addr() else { return };
     let local = SocketAddr::new(local.ip().to_canonical(), local.port());
+    let _conversing = Conversing::begin(&state);
     let _ = stream.set_nodelay(true);
     let (reader, writer) = stream.into_split();
     let (replies, queue) = mpsc::channel(MAX_IN_FLIGHT);
@@ -186,13 +188,8 @@ impl Conversation {
             else {
                 return;
             };
-            let idle_end = (Instant::now() + idle_timeout.min(connections.idle_timeout())).min(end);
-            let len = tokio::select! {
-                biased;
-                len = timeout_at(idle_end, reader.read_u16()) => len,
-                () = shutdown.fired() => return,
-            };
-            let Ok(Ok(len)) = len else { return };
+            let idle = idle_timeout.min(connections.idle_timeout());
+            let Some(len) = read_len(&mut reader, idle, end, shutdown).await else { return };
             let Some(bytes) = read_query(&mut reader, usize::from(len)).await else { return };
             idle_timeout = IDLE_TIMEOUT;
             let query = match decode(&bytes) {
@@ -224,6 +221,36 @@ impl Conversation {
             });
         }
     }
+}
+
+/// Reads the length of the next message; `None` where none comes in time. When it is over, only what is
+/// on its way is waited for.
+async fn read_len(
+    reader: &mut OwnedReadHalf,
+    idle: Duration,
+    end: Instant,
+    shutdown: &Shutdown,
+) -> Option<u16> {
+    let mut prefix = [0; 2];
+    let mut n_read = 0;
+    let mut deadline = (Instant::now() + idle).min(end);
+    let over = shutdown.fired();
+    tokio::pin!(over);
+    let mut is_over = false;
+    while n_read < prefix.len() {
+        tokio::select! {
+            biased;
+            read = timeout_at(deadline, reader.read(&mut prefix[n_read..])) => match read {
+                Ok(Ok(n @ 1..)) => n_read += n,
+                _ => return None,
+            },
+            () = &mut over, if !is_over => {
+                is_over = true;
+                deadline = deadline.min(Instant::now() + LAST_QUERY_TIMEOUT);
+            }
+        }
+    }
+    Some(u16::from_be_bytes(prefix))
 }
 
 /// Reads a message of `len` octets; `None` where it does not come in time. Memory is taken as it comes.
@@ -269,6 +296,8 @@ const MAX_IN_FLIGHT: usize = 128;
 const FIRST_QUERY_TIMEOUT: Duration = Duration::from_secs(3);
 /// From the first octet of a query to its last.
 const READ_TIMEOUT: Duration = Duration::from_secs(3);
+/// For a query that is on its way when the server ends.
+const LAST_QUERY_TIMEOUT: Duration = Duration::from_millis(200);
 /// From one query to the next; CoreDNS's `timeouts idle`.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
 const IDLE_TIMEOUT_WHEN_FULL: Duration = Duration::from_secs(1);

@@ -4,7 +4,7 @@
 //! reply goes out alone.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -21,7 +21,7 @@ use crate::chain::{Decoded, Listener, decode};
 
 pub(super) use udp::bind;
 
-/// Serves until the shutdown fires.
+/// Serves until the shutdown fires, and answers what has arrived by then.
 pub(super) async fn serve(
     socket: UdpSocket,
     listener: Arc<Listener>,
@@ -34,15 +34,30 @@ pub(super) async fn serve(
     let mut outbox = Outbox::new();
     let over = shutdown.fired();
     tokio::pin!(over);
+    let mut is_ending = false;
     loop {
-        tokio::select! {
-            biased;
-            () = &mut over => return Ok(()),
-            ready = socket.readable() => ready?,
+        if !is_ending {
+            tokio::select! {
+                biased;
+                () = &mut over => {
+                    is_ending = true;
+                    take_no_more(&socket, bound).await;
+                }
+                ready = socket.readable() => ready?,
+            }
         }
-        let received = socket.try_io(Interest::READABLE, || inbox.receive(socket.as_fd()));
+        let received = if is_ending {
+            // Not by way of the runtime's readiness, which may not know of the last ones yet.
+            inbox.receive(socket.as_fd())
+        } else {
+            socket.try_io(Interest::READABLE, || inbox.receive(socket.as_fd()))
+        };
         // An error: nothing there, or an ICMP error of an earlier reply that surfaces here.
-        let Ok(n_received) = received else { continue };
+        let n_received = match received {
+            Ok(n_received) => n_received,
+            Err(error) if is_ending && error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+            Err(_) => continue,
+        };
         let arrived = Instant::now();
         for idx in 0..n_received {
             let Some(datagram) = inbox.datagram(idx) else { continue };
@@ -58,6 +73,17 @@ pub(super) async fn serve(
             tokio::task::yield_now().await;
         }
     }
+}
+
+/// Connects the socket to a port where nobody sends from: what clients send from now on goes to another
+/// socket of this address, or is refused, instead of being lost in the buffer of a socket that closes.
+async fn take_no_more(socket: &tokio::net::UdpSocket, bound: SocketAddr) {
+    let ip = match bound.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    let _ = socket.connect((ip, PORT_DISCARD)).await;
 }
 
 /// The reply, where it is known at once; otherwise a task will send it.
@@ -113,6 +139,8 @@ async fn send_later(
     }
 }
 
+/// RFC 863.
+const PORT_DISCARD: u16 = 9;
 /// Datagrams received with one call.
 const BATCH: usize = 32;
 /// The longest query taken. CoreDNS cuts at 512; EDNS options such as padding can be longer.
