@@ -111,6 +111,10 @@ impl Config {
             }
         };
         if endpoints.is_empty() {
+            if targets.len() < to.len() {
+                // What was refused has been told.
+                return None;
+            }
             let span = to[0].span.to(to[to.len() - 1].span);
             setup.report(
                 Diagnostic::error(span, "no valid upstream addresses found")
