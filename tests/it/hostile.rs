@@ -62,7 +62,8 @@ fn a_storm_of_datagrams_neither_stops_nor_swells_the_server() {
     settle(&server);
     let before = (server.rss_kib(), server.n_descriptors());
 
-    let others = Load::start(address, Transport::Udp, 1, |_, n| format!("name{}.example. A", n % 64));
+    let others =
+        Load::start(address, Transport::Udp, 1, |_, n| format!("name{}.example. A", n % 64));
     let storms: Vec<_> = (1..=2)
         .map(|n| std::thread::spawn(move || storm(address, seed ^ (n << 32), n_datagrams * 2 / 5)))
         .collect();
@@ -118,7 +119,8 @@ fn a_crowd_of_bad_connections_leaves_room_for_good_ones() {
     };
     crowd(address, &mut dice, n_connections);
     let more = n_answered.load(Ordering::Relaxed) + 4;
-    let goes_on = || (n_answered.load(Ordering::Relaxed) >= more || other.is_finished()).then_some(());
+    let goes_on =
+        || (n_answered.load(Ordering::Relaxed) >= more || other.is_finished()).then_some(());
     assert!(eventually(LONG, goes_on).is_some(), "others get no answers");
     is_over.store(true, Ordering::Relaxed);
     other.join().expect("the others are answered");
@@ -127,7 +129,10 @@ fn a_crowd_of_bad_connections_leaves_room_for_good_ones() {
     let given_back = eventually(LONG, is_back);
     assert!(given_back.is_some(), "descriptors: {}, then {}", before.1, server.n_descriptors());
     let rss = server.rss_kib();
-    tell(&format!("a crowd of {n_connections} connections: memory {} KiB before, {rss} KiB after", before.0));
+    tell(&format!(
+        "a crowd of {n_connections} connections: memory {} KiB before, {rss} KiB after",
+        before.0
+    ));
     assert!(rss < before.0 + 32 * 1024, "memory: {} KiB, then {rss} KiB", before.0);
     assert_eq!(server.metrics().sum("coredns_panics_total", &[]), 0.0);
     server.assert_sound();
@@ -239,9 +244,8 @@ fn datagram(dice: &mut StdRng) -> Vec<u8> {
 
 /// A query that is answered, forwarded, found or not.
 fn good(dice: &mut StdRng) -> Vec<u8> {
-    const TYPES: [&str; 12] = [
-        "A", "AAAA", "SRV", "PTR", "TXT", "SOA", "NS", "MX", "ANY", "DS", "HTTPS", "TYPE65280",
-    ];
+    const TYPES: [&str; 12] =
+        ["A", "AAAA", "SRV", "PTR", "TXT", "SOA", "NS", "MX", "ANY", "DS", "HTTPS", "TYPE65280"];
     let number: u32 = dice.random();
     let name = match dice.random_range(0..8) {
         0 => "web.shop.svc.cluster.local.".to_owned(),
@@ -254,7 +258,8 @@ fn good(dice: &mut StdRng) -> Vec<u8> {
         _ => ".".to_owned(),
     };
     let question = format!("{name} {}", TYPES[dice.random_range(0..TYPES.len())]);
-    let message = if dice.random() { query_edns(&question, dice.random()) } else { query(&question) };
+    let message =
+        if dice.random() { query_edns(&question, dice.random()) } else { query(&question) };
     message.to_vec().unwrap_or_else(|_| vec![0; 12])
 }
 

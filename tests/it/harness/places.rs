@@ -5,6 +5,7 @@ use std::net::{Ipv6Addr, TcpListener, UdpSocket};
 use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::path::{Path, PathBuf};
+use std::sync::Once;
 use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
 
 /// What `{NAME}` stands for in a Corefile template, a dialog or a command line.
@@ -21,6 +22,8 @@ impl Places {
     /// An empty folder.
     pub(crate) fn new(name: &str) -> Self {
         static COUNTER: AtomicUsize = AtomicUsize::new(0);
+        static CLEAN: Once = Once::new();
+        CLEAN.call_once(|| remove_leftovers("it-"));
         let number = COUNTER.fetch_add(1, Ordering::Relaxed);
         let name = format!("it-{}-{number}-{name}", std::process::id());
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
@@ -97,6 +100,19 @@ impl Drop for Places {
         // What a failed test leaves behind is what its reader needs.
         if !std::thread::panicking() {
             let _ = std::fs::remove_dir_all(&self.folder);
+        }
+    }
+}
+
+/// Removes folders `PREFIX<process ID>…` of processes that are no more: of failed tests, and of killed ones.
+pub(crate) fn remove_leftovers(prefix: &str) {
+    let folder = std::fs::read_dir(env!("CARGO_TARGET_TMPDIR"));
+    for entry in folder.into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let Some(rest) = name.strip_prefix(prefix) else { continue };
+        let pid = rest.split('-').next().unwrap_or_default();
+        if pid.parse::<u32>().is_ok() && !Path::new("/proc").join(pid).exists() {
+            let _ = std::fs::remove_dir_all(entry.path());
         }
     }
 }
