@@ -7,6 +7,7 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use futures::FutureExt;
@@ -18,7 +19,7 @@ use plugin::{Origin, Reply, Request, Resolve, ServeError, ServerInfo, async_trai
 use rhumb_prometheus::{DnsMetrics, Dropped};
 use wire::{QueryView, Screened};
 
-use crate::finish::{Client, finish};
+use crate::finish::{Client, Finished, finish};
 use crate::routes::{Route, Routes};
 
 /// One address that is listened on; shared by all workers, it outlives configurations.
@@ -26,7 +27,9 @@ pub(crate) struct Listener {
     /// Named in metrics.
     pub(crate) server: Arc<ServerInfo>,
     /// The blocks that are served here; swapped on reload.
-    pub(crate) routes: ArcSwap<Routes>,
+    routes: ArcSwap<Routes>,
+    /// Counts the swaps.
+    generation: AtomicU64,
     metrics: ListenerMetrics,
 }
 
@@ -78,11 +81,28 @@ impl Listener {
         routes: Arc<Routes>,
         metrics: ListenerMetrics,
     ) -> Arc<Self> {
-        Arc::new(Self { server: Arc::new(server), routes: ArcSwap::new(routes), metrics })
+        Arc::new(Self {
+            server: Arc::new(server),
+            routes: ArcSwap::new(routes),
+            generation: AtomicU64::new(0),
+            metrics,
+        })
+    }
+
+    /// Serves other blocks from now on.
+    pub(crate) fn swap(&self, routes: Arc<Routes>) {
+        self.routes.store(routes);
+        // After the swap: who sees the new number is answered by the new blocks.
+        self.generation.fetch_add(1, Ordering::Release);
+    }
+
+    /// Another number after each swap: replies of the blocks before are not to be replayed.
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
     }
 
     /// Answers a query; `None` where the client is to hear nothing.
-    pub(crate) async fn answer(self: Arc<Self>, query: Query, origin: Origin) -> Option<Vec<u8>> {
+    pub(crate) async fn answer(self: Arc<Self>, query: Query, origin: Origin) -> Option<Finished> {
         let Query { message, advertised_size } = query;
         let message = *message;
         let client = Client {
@@ -96,24 +116,30 @@ impl Listener {
             // RFC 6891 §6.1.3: the highest version that is implemented, and BADVERS. Nothing is promised
             // beyond that, as with CoreDNS: no size, no options.
             let client = Client { edns: Some(Edns::new()), advertised_size: 0, ..client };
-            return finish_rcode(skeleton, ResponseCode::BADVERS, &client);
+            return finish_rcode(skeleton, ResponseCode::BADVERS, &client).map(Finished::from);
         }
-        let (reply, edes) = match self.serve(message, origin).await {
-            Ok(reply) => {
-                let edes = reply.edes().to_vec();
-                (reply.into_message()?, edes)
-            }
-            Err(error) => {
-                let mut reply = skeleton.clone();
-                reply.metadata.response_code = error.rcode();
-                (reply, error.ede().cloned().into_iter().collect())
-            }
+        let reply = self.serve(message, origin).await.unwrap_or_else(|error| {
+            let mut message = skeleton.clone();
+            message.metadata.response_code = error.rcode();
+            let mut reply = Reply::from(message);
+            error.ede().cloned().into_iter().for_each(|ede| reply.add_ede(ede));
+            reply
+        });
+        let mut finished = Finished {
+            bytes: Vec::new(),
+            replay: reply.replay().clone(),
+            tallies: reply.tallies().into(),
+            is_shuffled: reply.is_shuffled(),
         };
-        match finish(reply, &edes, &client) {
-            Ok(bytes) => Some(bytes),
+        let edes = reply.edes().to_vec();
+        match finish(reply.into_message()?, &edes, &client) {
+            Ok(bytes) => {
+                finished.bytes = bytes;
+                Some(finished)
+            }
             Err(error) => {
                 tracing::debug!(%error, "a reply cannot be encoded");
-                finish_rcode(skeleton, ResponseCode::ServFail, &client)
+                finish_rcode(skeleton, ResponseCode::ServFail, &client).map(Finished::from)
             }
         }
     }

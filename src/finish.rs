@@ -7,7 +7,8 @@ use hickory_proto::op::{Edns, Header, HeaderCounts, Message, MessageType, Query}
 use hickory_proto::rr::rdata::opt::{EdnsCode, EdnsOption};
 use hickory_proto::rr::{DNSClass, Record};
 use hickory_proto::serialize::binary::{BinEncodable, BinEncoder, NameEncoding};
-use plugin::{Ede, Transport};
+use plugin::{Ede, Replay, Tally, Transport};
+use smallvec::SmallVec;
 
 /// What of the query decides how its reply is sent.
 #[derive(Clone, Debug)]
@@ -20,6 +21,24 @@ pub(crate) struct Client {
     pub(crate) address: SocketAddr,
     /// How it asked.
     pub(crate) transport: Transport,
+}
+
+/// A reply as it is sent, and for how long it holds.
+#[derive(Debug)]
+pub(crate) struct Finished {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) replay: Replay,
+    /// What was counted for it, to be counted again with each replay.
+    pub(crate) tallies: SmallVec<[Tally; 8]>,
+    /// Whether each client gets another order.
+    pub(crate) is_shuffled: bool,
+}
+
+impl From<Vec<u8>> for Finished {
+    /// One that is never replayed.
+    fn from(bytes: Vec<u8>) -> Self {
+        Self { bytes, replay: Replay::Never, tallies: SmallVec::new(), is_shuffled: false }
+    }
 }
 
 /// Encodes a reply for the client that asked.

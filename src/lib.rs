@@ -14,6 +14,7 @@
 //! | `cli` | the command line, CoreDNS's flags and our sub-commands |
 //! | `assemble` | Corefile tree to server blocks to compiled chains |
 //! | `routes`, `chain`, `finish` | a message on its way through a listener |
+//! | `replay` | the fast path: finished replies, sent again while they hold |
 //! | `listen` | workers with their UDP and TCP sockets |
 //! | `settings` | directives that set up the server instead of answering |
 //! | `lifecycle` | start, reload, lame duck, shutdown |
@@ -27,6 +28,8 @@ mod finish;
 mod lifecycle;
 mod listen;
 mod log;
+#[cfg_attr(not(feature = "replay"), path = "replay/absent.rs")]
+mod replay;
 mod routes;
 mod settings;
 

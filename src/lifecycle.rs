@@ -329,7 +329,7 @@ impl Server {
         for endpoint in &generation.assembled.endpoints {
             let serving = match self.open.remove(&endpoint.address) {
                 Some(serving) => {
-                    serving.listener.routes.store(Arc::clone(&endpoint.routes));
+                    serving.listener.swap(Arc::clone(&endpoint.routes));
                     serving
                 }
                 None => {

@@ -215,7 +215,7 @@ impl Conversation {
             let replies = self.replies.clone();
             tokio::task::spawn_local(async move {
                 if let Some(reply) = answering.await {
-                    let _ = replies.send(reply).await;
+                    let _ = replies.send(reply.bytes).await;
                 }
                 drop((permit, pending));
             });

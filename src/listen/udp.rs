@@ -18,6 +18,8 @@ use udp::{Datagram, Inbox, Outbox};
 
 use super::{Pending, WorkerState};
 use crate::chain::{Decoded, Listener, decode};
+use crate::finish::Finished;
+use crate::replay::Table;
 
 pub(super) use udp::bind;
 
@@ -32,6 +34,8 @@ pub(super) async fn serve(
     let bound = socket.local_addr()?;
     let mut inbox = Inbox::new(BATCH, MAX_QUERY_LEN);
     let mut outbox = Outbox::new();
+    let mut table = Table::new();
+    let mut replayed = Vec::with_capacity(512);
     let over = shutdown.fired();
     tokio::pin!(over);
     let mut is_ending = false;
@@ -59,10 +63,21 @@ pub(super) async fn serve(
             Err(_) => continue,
         };
         let arrived = Instant::now();
+        table.follow(listener.generation());
         for idx in 0..n_received {
             let Some(datagram) = inbox.datagram(idx) else { continue };
-            if let Some(reply) = answer(&datagram, bound, arrived, &listener, &state, &socket) {
-                outbox.push(&reply, datagram.from, datagram.to);
+            let Some(id) = datagram.bytes.first_chunk() else { continue };
+            let key = table.key(datagram.bytes, datagram.from.ip().to_canonical());
+            if key.as_ref().is_some_and(|key| table.replay(key, *id, arrived, &mut replayed)) {
+                outbox.push(&replayed, datagram.from, datagram.to);
+                continue;
+            }
+            let Some(reply) = answer(&datagram, bound, arrived, &listener, &state, &socket) else {
+                continue;
+            };
+            outbox.push(&reply.bytes, datagram.from, datagram.to);
+            if let Some(key) = key {
+                table.keep(&key, &reply, arrived);
             }
         }
         if !outbox.is_empty() {
@@ -94,14 +109,14 @@ fn answer(
     listener: &Arc<Listener>,
     state: &Rc<WorkerState>,
     socket: &Rc<tokio::net::UdpSocket>,
-) -> Option<Vec<u8>> {
+) -> Option<Finished> {
     if datagram.is_truncated || datagram.from.port() == 0 {
         // Nothing that long is a query, and nobody listens on port 0.
         return None;
     }
     let query = match decode(datagram.bytes) {
         Decoded::Query(query) => query,
-        Decoded::Reply(reply) => return Some(reply),
+        Decoded::Reply(reply) => return Some(reply.into()),
         Decoded::Silence => return None,
     };
     let origin = Origin {
@@ -126,7 +141,7 @@ fn answer(
 }
 
 async fn send_later(
-    answering: Pin<Box<impl Future<Output = Option<Vec<u8>>>>>,
+    answering: Pin<Box<impl Future<Output = Option<Finished>>>>,
     to: SocketAddr,
     from: Option<IpAddr>,
     socket: Rc<tokio::net::UdpSocket>,
@@ -134,7 +149,7 @@ async fn send_later(
 ) {
     if let Some(reply) = answering.await {
         let mut outbox = Outbox::new();
-        outbox.push(&reply, to, from);
+        outbox.push(&reply.bytes, to, from);
         outbox.flush(socket.as_fd());
     }
 }

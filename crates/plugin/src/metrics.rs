@@ -31,7 +31,7 @@ pub struct Registry {
 }
 
 /// A count that only grows.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Counter {
     cell: u32,
 }
@@ -43,7 +43,7 @@ pub struct Gauge {
 }
 
 /// Values counted by size.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Histogram {
     /// One cell for each bucket, one for what is above the last, one for the sum.
     first_cell: u32,

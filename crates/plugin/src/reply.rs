@@ -16,10 +16,11 @@ pub struct Reply {
     answered_by: Option<&'static str>,
     edes: SmallVec<[Ede; 1]>,
     tallies: SmallVec<[Tally; 8]>,
+    is_shuffled: bool,
 }
 
 /// A count that was made for a reply, to be made again each time the reply is replayed.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Tally {
     /// One more.
@@ -103,6 +104,16 @@ impl Reply {
 
     pub(crate) fn set_answered_by(&mut self, plugin: &'static str) {
         self.answered_by = Some(plugin);
+    }
+
+    /// Says that the order of its addresses and MX records is drawn for each client: a replay draws anew.
+    pub fn set_shuffled(&mut self) {
+        self.is_shuffled = true;
+    }
+
+    /// Whether the order of its addresses and MX records is drawn for each client.
+    pub fn is_shuffled(&self) -> bool {
+        self.is_shuffled
     }
 
     /// Adds an extended DNS error; clients without EDNS do not get it.

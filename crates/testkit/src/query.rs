@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use plugin::proto::op::{Edns, Message, MessageType, OpCode, Query as Question};
+use plugin::proto::op::{Message, MessageType, OpCode, Query as Question};
 use plugin::proto::rr::{DNSClass, Name, RecordType};
 use plugin::{
     Chain, Origin, Reply, Request, Resolve, ServeError, ServerInfo, Transport, async_trait,

@@ -63,6 +63,9 @@ impl Plugin for LoadBalance {
         if let Some(message) = reply.message_mut() {
             self.order(message);
         }
+        if self.weighted.is_none() {
+            reply.set_shuffled();
+        }
         Ok(reply)
     }
 
