@@ -36,7 +36,8 @@ const COREFILE: &str = "\
     loadbalance
 }
 ";
-const ZONE: &str = "example. 300 IN SOA ns.example. root.example. 1 2 3 4 5\n*.example. 300 IN A 192.0.2.1";
+const ZONE: &str =
+    "example. 300 IN SOA ns.example. root.example. 1 2 3 4 5\n*.example. 300 IN A 192.0.2.1";
 
 /// An account like that of `tests/cluster/rbac.yaml`.
 fn grant(api: &Api, account: &str) {
@@ -71,7 +72,8 @@ fn service(namespace: &str, name: &str) -> Value {
 }
 
 fn slice(namespace: &str, service: &str, addresses: &[&str]) -> Value {
-    let endpoint = |address: &&str| json!({ "addresses": [address], "conditions": { "ready": true } });
+    let endpoint =
+        |address: &&str| json!({ "addresses": [address], "conditions": { "ready": true } });
     json!({
         "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice",
         "metadata": {
@@ -100,7 +102,8 @@ fn the_table_of_questions_holds_against_a_real_api_server() {
     assert!(n_queries >= 500, "a table of {n_queries} queries");
     // Everything else as it stands there.
     let before = scenario.corefile.clone();
-    scenario.corefile = before.replace("manifests {DIR}/objects.yaml", "kubeconfig {DIR}/kubeconfig");
+    scenario.corefile =
+        before.replace("manifests {DIR}/objects.yaml", "kubeconfig {DIR}/kubeconfig");
     assert_ne!(scenario.corefile, before);
     let mut server = Server::start_in(scenario.places, &scenario.corefile);
     wait_until_ready(&server);
@@ -262,16 +265,16 @@ fn a_missing_permission_is_told_and_holds_back_readiness() {
     let is_ready = || (server.ready().status == 200).then_some(());
     assert!(eventually(LONG * 2, is_ready).is_some(), "it never gets ready\n{}", server.log);
     // `cache` keeps a SERVFAIL for 5 s.
-    let is_known = || {
-        (server.ask("db.nosuch.svc.cluster.local. A").rcode() == "NXDOMAIN").then_some(())
-    };
+    let is_known =
+        || (server.ask("db.nosuch.svc.cluster.local. A").rcode() == "NXDOMAIN").then_some(());
     assert!(eventually(LONG, is_known).is_some(), "{}", server.log);
     server.assert_sound();
 }
 
 #[test]
 fn a_start_without_the_api_server_is_made_good_when_it_comes() {
-    let Some(plane) = Plane::get("a_start_without_the_api_server_is_made_good_when_it_comes") else {
+    let Some(plane) = Plane::get("a_start_without_the_api_server_is_made_good_when_it_comes")
+    else {
         return;
     };
     let _available = AVAILABLE.read().unwrap_or_else(PoisonError::into_inner);

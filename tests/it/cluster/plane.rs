@@ -246,10 +246,7 @@ impl Proxy {
                     continue;
                 }
                 let Ok(server) = std::net::TcpStream::connect(server) else { continue };
-                let copies = [
-                    (client.try_clone(), server.try_clone()),
-                    (Ok(server), Ok(client)),
-                ];
+                let copies = [(client.try_clone(), server.try_clone()), (Ok(server), Ok(client))];
                 for (from, to) in copies {
                     let (Ok(mut from), Ok(mut to)) = (from, to) else { continue };
                     std::thread::spawn(move || {

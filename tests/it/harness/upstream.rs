@@ -174,6 +174,7 @@ impl Zone {
     fn answer(&self, query: &Message) -> Message {
         let mut reply = Message::response(query.metadata.id, query.metadata.op_code);
         reply.metadata.recursion_desired = query.metadata.recursion_desired;
+        reply.metadata.checking_disabled = query.metadata.checking_disabled;
         reply.metadata.recursion_available = true;
         reply.queries.clone_from(&query.queries);
         reply.edns.clone_from(&query.edns);
