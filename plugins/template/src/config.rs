@@ -5,6 +5,7 @@ use plugin::proto::rr::{DNSClass, RecordType};
 use plugin::{Argument, Diagnostic, Directive, Ede, Fallthrough, Property, Setup, Zones};
 use regex::Regex;
 
+use crate::expression::{self, Environment, Program, Type};
 use crate::pattern;
 use crate::text::Template;
 
@@ -18,6 +19,12 @@ pub(crate) struct Config {
     pub(crate) rtype: RecordType,
     /// At least one; the first that matches the name gives the groups.
     pub(crate) patterns: Vec<Regex>,
+    /// What expressions can name: the functions of a query and the variables.
+    pub(crate) environment: Environment,
+    /// One for each variable of the environment, in order.
+    pub(crate) variables: Vec<Program>,
+    /// All must be true for the query to match.
+    pub(crate) conditions: Vec<Program>,
     pub(crate) answers: Vec<Template>,
     pub(crate) authorities: Vec<Template>,
     pub(crate) additionals: Vec<Template>,
@@ -28,12 +35,12 @@ pub(crate) struct Config {
 
 impl Config {
     /// Reads all directives of the block, in order.
-    pub(crate) fn parse_all(setup: &mut Setup<'_>) -> Result<Vec<Self>, Diagnostic> {
+    pub(crate) fn parse_all(setup: &mut Setup<'_>) -> Vec<Self> {
         let mut configs = Vec::new();
         for directive in setup.directives {
             configs.extend(Self::parse(setup, directive));
         }
-        Ok(configs)
+        configs
     }
 
     /// Reads one directive; `None` where it was refused, with everything that is wrong reported.
@@ -60,6 +67,9 @@ impl Config {
             class: class.unwrap_or(DNSClass::ANY),
             rtype: rtype.unwrap_or(RecordType::ANY),
             patterns: Vec::new(),
+            environment: expression::environment(),
+            variables: Vec::new(),
+            conditions: Vec::new(),
             answers: Vec::new(),
             authorities: Vec::new(),
             additionals: Vec::new(),
@@ -90,13 +100,21 @@ impl Config {
                     self.patterns.extend(setup.note(pattern::compile(argument)));
                 }
             }
+            "var" => self.variable(setup, property)?,
+            "expr" => {
+                let source = joined(property.expect_arguments(1..=usize::MAX)?);
+                let compiled = self.environment.compile(&source);
+                self.conditions
+                    .push(compiled.map_err(|error| uncompiled(property, 0, &source, &error))?);
+            }
             "answer" => self.answers.extend(templates(setup, property)?),
             "authority" => self.authorities.extend(templates(setup, property)?),
             "additional" => self.additionals.extend(templates(setup, property)?),
             "rcode" => {
                 let code = property.argument()?;
                 self.rcode = rcode_named(code).ok_or_else(|| {
-                    code.expected("a response code").help("write `NXDOMAIN`, `REFUSED`, `SERVFAIL` …")
+                    code.expected("a response code")
+                        .help("write `NXDOMAIN`, `REFUSED`, `SERVFAIL` …")
                 })?;
             }
             "ederror" => {
@@ -110,6 +128,30 @@ impl Config {
             "upstream" => {}
             _ => return Err(directive.unknown_property(property, PROPERTIES)),
         }
+        Ok(())
+    }
+
+    /// `var NAME EXPRESSION`
+    fn variable(&mut self, setup: &mut Setup<'_>, property: &Property) -> Result<(), Diagnostic> {
+        let [name, source @ ..] = property.expect_arguments(2..=usize::MAX)? else { return Ok(()) };
+        if !is_identifier(name) {
+            return Err(name
+                .expected("a variable's name")
+                .help("names have letters, digits and `_`"));
+        }
+        if self.environment.knows(name) || expression::is_reserved(name) {
+            return Err(Diagnostic::error(name.span, format!("the name `{name}` is taken"))
+                .label("means something else in expressions")
+                .help("functions, words of the language and earlier variables keep their names"));
+        }
+        let source = joined(source);
+        let compiled = self.environment.compile(&source);
+        let program =
+            setup.note(compiled.map_err(|error| uncompiled(property, 1, &source, &error)));
+        // A variable that cannot be had stays known, lest each of its uses be an error as well.
+        let result = program.as_ref().map_or(Type::Any, |program| program.result.clone());
+        self.environment.variables.push((name.text.clone(), result));
+        self.variables.extend(program);
         Ok(())
     }
 
@@ -127,7 +169,9 @@ fn known_zones(arguments: &[Argument], of_block: &[String]) -> Zones {
     if arguments.is_empty() {
         return Zones::new(of_block.iter().cloned());
     }
-    let zones = arguments.iter().filter_map(|argument| Zones::parse(std::slice::from_ref(argument), &[]).ok());
+    let zones = arguments
+        .iter()
+        .filter_map(|argument| Zones::parse(std::slice::from_ref(argument), &[]).ok());
     Zones::new(zones.flat_map(|zones| zones.written().to_vec()))
 }
 
@@ -142,6 +186,30 @@ fn templates(setup: &mut Setup<'_>, property: &Property) -> Result<Vec<Template>
         templates.extend(setup.note(template));
     }
     Ok(templates)
+}
+
+/// An expression may stand unquoted: its words are put together again.
+fn joined(arguments: &[Argument]) -> String {
+    let words: Vec<&str> = arguments.iter().map(|argument| argument.text.as_str()).collect();
+    words.join(" ")
+}
+
+/// The error for an expression that begins with that argument.
+fn uncompiled(
+    property: &Property,
+    first: usize,
+    source: &str,
+    error: &expression::CompileError,
+) -> Diagnostic {
+    let span = property.arguments.get(first).map_or(property.name.span, |argument| argument.span);
+    Diagnostic::error(span.to(property.span()), format!("`{source}` is not an expression: {error}"))
+        .label("cannot be compiled")
+        .help("strings stand in single quotes; see rhumb-template(7) for what expressions can name")
+}
+
+fn is_identifier(name: &str) -> bool {
+    !name.starts_with(|c: char| c.is_ascii_digit())
+        && name.bytes().all(|b| b == b'_' || b.is_ascii_alphanumeric())
 }
 
 /// The class of that mnemonic, in upper case as CoreDNS wants it here.

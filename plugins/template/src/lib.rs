@@ -13,10 +13,12 @@
 //! | [`serve`] | which of them answers, and how |
 //! | [`subject`] | what templates can say about a query |
 //! | [`text`] | the language of templates |
+//! | [`expression`] | the language of `var` and `expr` |
 //! | [`record`] | a line of a zone file to a record |
 //! | [`pattern`] | regular expressions as they are written for CoreDNS |
 
 mod config;
+mod expression;
 mod metrics;
 mod pattern;
 mod record;
@@ -33,8 +35,9 @@ use crate::serve::Templates;
 /// The `template` directive.
 pub const PLUGIN: PluginSpec = PluginSpec { name: "template", setup };
 
+#[expect(clippy::unnecessary_wraps, reason = "mistakes are reported, all of them")]
 fn setup(setup: &mut Setup<'_>) -> Result<Box<dyn Plugin>, Diagnostic> {
-    let configs = Config::parse_all(setup)?;
+    let configs = Config::parse_all(setup);
     Ok(Box::new(Templates::new(configs, Metrics::new(setup.metrics))))
 }
 

@@ -22,14 +22,20 @@ pub(crate) fn compile(written: &Argument) -> Result<Regex, Diagnostic> {
         ))
         .label("too long"));
     }
+    of_text(written).map_err(|reason| {
+        wrong(reason)
+            .label("cannot be compiled")
+            .help("the language is RE2's; quote expressions with spaces")
+    })
+}
+
+/// Compiles an expression; the error says what is wrong with it.
+pub(crate) fn of_text(written: &str) -> Result<Regex, String> {
     RegexBuilder::new(&translate(written)).size_limit(MAX_SIZE).build().map_err(|error| {
         // The last line says what is wrong; those above it draw the expression.
         let reason = error.to_string();
-        let reason =
-            reason.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
-        wrong(format!("`{written}` is not a regular expression: {reason}"))
-            .label("cannot be compiled")
-            .help("the language is RE2's; quote expressions with spaces")
+        let reason = reason.lines().last().unwrap_or_default().trim_start_matches("error: ");
+        format!("`{written}` is not a regular expression: {reason}")
     })
 }
 

@@ -300,7 +300,8 @@ impl Field {
             }
             Self::Text => {
                 let octets = unescaped(&word.text).ok_or_else(|| not("a text", word))?;
-                let len = u8::try_from(octets.len()).map_err(|_| not("a text of 255 octets", word))?;
+                let len =
+                    u8::try_from(octets.len()).map_err(|_| not("a text of 255 octets", word))?;
                 wire.push(len);
                 wire.extend(octets);
             }
@@ -329,7 +330,7 @@ fn texts(word: &Word, wire: &mut Vec<u8>) -> Result<(), RecordError> {
 fn hex(words: &[Word], wire: &mut Vec<u8>) -> Result<(), RecordError> {
     let digits: String = words.iter().map(|word| word.text.as_str()).collect();
     let wrong = || RecordError::Not { what: "hexadecimal", text: digits.clone() };
-    if digits.len() % 2 != 0 || !digits.bytes().all(|b| b.is_ascii_hexdigit()) {
+    if !digits.len().is_multiple_of(2) || !digits.bytes().all(|b| b.is_ascii_hexdigit()) {
         return Err(wrong());
     }
     for i in (0..digits.len()).step_by(2) {

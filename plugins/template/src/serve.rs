@@ -6,6 +6,7 @@ use plugin::proto::rr::{DNSClass, RData, Record, RecordType};
 use plugin::{Ede, Next, Plugin, Replay, Reply, Request, ServeError, async_trait};
 
 use crate::config::Config;
+use crate::expression::{QueryHost, RunError, Value};
 use crate::metrics::Metrics;
 use crate::record;
 use crate::subject::{IMPURE_FIELDS, Matched, class_text, name_text, type_text};
@@ -14,6 +15,8 @@ use crate::text::{EvalError, Map, Template};
 /// All `template` directives of a block, in order.
 pub(crate) struct Templates {
     instances: Vec<Instance>,
+    /// Whether the conditions of all directives depend on nothing but the question.
+    is_pure: bool,
     metrics: Metrics,
 }
 
@@ -34,8 +37,10 @@ enum Verdict<'a> {
 
 impl Templates {
     pub(crate) fn new(configs: Vec<Config>, metrics: Metrics) -> Self {
+        let mut expressions = configs.iter().flat_map(|c| c.variables.iter().chain(&c.conditions));
+        let is_pure = expressions.all(|program| program.is_pure);
         let instances = configs.into_iter().map(Instance::new).collect();
-        Self { instances, metrics }
+        Self { instances, is_pure, metrics }
     }
 }
 
@@ -54,7 +59,7 @@ impl Plugin for Templates {
     }
 
     fn is_pure(&self) -> bool {
-        true
+        self.is_pure
     }
 }
 
@@ -83,7 +88,7 @@ impl Instance {
             .iter()
             .find_map(|pattern| pattern.captures(name).map(|captures| (pattern, captures)));
         let Some((pattern, captures)) = captures else { return self.unmatched(request) };
-        let matched = Matched {
+        let mut matched = Matched {
             request,
             name,
             zone: name_text(zone),
@@ -93,7 +98,31 @@ impl Instance {
             captures,
             variables: Map::default(),
         };
-        Verdict::Matched(Box::new(matched))
+        match self.holds(&mut matched) {
+            Ok(true) => Verdict::Matched(Box::new(matched)),
+            Ok(false) => self.unmatched(request),
+            Err(_) => Verdict::Unanswered,
+        }
+    }
+
+    /// Works the variables out, then whether all conditions are true.
+    fn holds(&self, matched: &mut Matched<'_>) -> Result<bool, RunError> {
+        let Config { environment, variables, conditions, .. } = &self.config;
+        let mut values = Vec::with_capacity(variables.len());
+        let group = |name: &str| matched.group(name);
+        let host = QueryHost { request: matched.request, group: &group };
+        for program in variables {
+            values.push(program.run(environment, &host, &values)?);
+        }
+        for program in conditions {
+            if program.run(environment, &host, &values)? != Value::Bool(true) {
+                return Ok(false);
+            }
+        }
+        for ((name, _), value) in environment.variables.iter().zip(values) {
+            matched.variables.entries.insert(name.clone(), value.into());
+        }
+        Ok(true)
     }
 
     /// A query for this directive that its conditions are against.
@@ -122,9 +151,10 @@ impl Templates {
         }
         let mut reply = request.reply_with(config.rcode);
         reply.metadata.authoritative = true;
-        let mut replay = match instance.is_pure {
-            true => Replay::while_unchanged([]),
-            false => Replay::Never,
+        let mut replay = if instance.is_pure && self.is_pure {
+            Replay::while_unchanged([])
+        } else {
+            Replay::Never
         };
         let made = self.sections(config, matched, &labels);
         if made.is_err() {
@@ -211,13 +241,7 @@ enum Failure {
 
 fn labels<'a>(matched: &'a Matched<'_>) -> [&'a str; 5] {
     let request = matched.request;
-    [
-        &request.server().label,
-        &matched.zone,
-        request.view(),
-        &matched.class,
-        &matched.rtype,
-    ]
+    [&request.server().label, &matched.zone, request.view(), &matched.class, &matched.rtype]
 }
 
 /// An OPT record with the extended error. CoreDNS sends it to clients without EDNS as well.

@@ -25,13 +25,21 @@ pub(crate) struct Matched<'a> {
 }
 
 impl Matched<'_> {
-    /// The group of that number or name; empty where it took no part in the match.
+    /// The group of that number or name; empty where there is none or it took no part in the match.
+    pub(crate) fn group(&self, name: &str) -> String {
+        let group = match name.parse() {
+            Ok(number) => self.captures.get(number),
+            Err(_) => self.captures.name(name),
+        };
+        group.map_or("", |group| group.as_str()).to_owned()
+    }
+
+    /// All groups by number, and by name where they have one.
     fn groups(&self) -> BTreeMap<String, Value> {
         let texts = self.captures.iter().map(|group| group.map_or("", |group| group.as_str()));
         let numbered = texts.clone().enumerate().map(|(i, text)| (i.to_string(), text));
         let names = self.pattern.capture_names().zip(texts);
         let named = names.filter_map(|(name, text)| Some((name?.to_owned(), text)));
-        // A name that is a number hides the group of that number.
         numbered.chain(named).map(|(name, text)| (name, Value::text(text))).collect()
     }
 }
@@ -109,11 +117,6 @@ fn question_field(request: &Request, name: &str) -> Option<Value> {
 
 /// The fields that depend on more than the question and the header bits that replies are kept apart by.
 pub(crate) const IMPURE_FIELDS: &[&str] = &["Remote", "Message", "Question", "Meta"];
-/// Every field of the root.
-pub(crate) const FIELDS: &[&str] = &[
-    "Zone", "Name", "Class", "Type", "Regex", "Match", "Group", "Var", "Remote", "Message", "Question",
-    "Meta",
-];
 
 /// A name in lower case, as zone files write it.
 pub(crate) fn name_text(name: &Name) -> String {

@@ -65,6 +65,11 @@ async fn a_query_is_answered_by_the_first_template_that_matches() {
         },
     ];
     for case in cases {
-        assert_eq!(told(&Kit::new(), case.corefile, &query(case.ask)).await, case.told, "{}", case.name);
+        assert_eq!(
+            told(&Kit::new(), case.corefile, &query(case.ask)).await,
+            case.told,
+            "{}",
+            case.name
+        );
     }
 }

@@ -108,7 +108,7 @@ impl Scope<'_> {
                 map.entries.into_iter().map(|(key, value)| (Value::Text(key), value)).collect()
             }
             Value::Int(n) => {
-                let n = n.min(MAX_ROUNDS as i64 + 1);
+                let n = n.min(i64::try_from(MAX_ROUNDS).unwrap_or(i64::MAX) + 1);
                 (0..n).map(|i| (Value::Int(i), Value::Int(i))).collect()
             }
             other => {
@@ -261,10 +261,7 @@ impl Scope<'_> {
                     .field(*object, field)
                     .ok_or_else(|| EvalError::new(format!("there is no field `{field}`")))?,
                 other => {
-                    return Err(EvalError::new(format!(
-                        "{} has no field `{field}`",
-                        other.kind()
-                    )));
+                    return Err(EvalError::new(format!("{} has no field `{field}`", other.kind())));
                 }
             };
         }

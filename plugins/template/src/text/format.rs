@@ -9,7 +9,8 @@ use super::value::{Value, exponent, float};
 pub(super) fn print(values: &[Value]) -> String {
     let mut text = String::new();
     for (i, value) in values.iter().enumerate() {
-        let are_texts = i > 0 && [&values[i - 1], value].iter().any(|v| matches!(v, Value::Text(_)));
+        let are_texts =
+            i > 0 && [&values[i - 1], value].iter().any(|v| matches!(v, Value::Text(_)));
         if i > 0 && !are_texts {
             text.push(' ');
         }
@@ -27,6 +28,7 @@ pub(super) fn println(values: &[Value]) -> String {
 
 /// The flags, width and precision of one verb.
 #[derive(Default)]
+#[expect(clippy::struct_excessive_bools, reason = "there are five flags")]
 struct Spec {
     is_left: bool,
     is_plus: bool,
@@ -112,7 +114,7 @@ fn verb_of(verb: char, spec: &Spec, value: &Value) -> String {
         }
         ('v', Value::Int(_) | Value::Uint(_)) => whole('d', spec, value),
         ('v', Value::Float(_)) => number('g', spec, value),
-        ('v', Value::Text(text)) | ('s', Value::Text(text)) => Some(cut(text, spec)),
+        ('v' | 's', Value::Text(text)) => Some(cut(text, spec)),
         ('v', _) => Some(value.to_string()),
         ('t', Value::Bool(b)) => Some(b.to_string()),
         ('T', _) => Some(value.kind().to_owned()),
@@ -242,7 +244,8 @@ fn significant(n: f64, n_digits: usize) -> String {
         let (mantissa, power) = written.split_once('e').unwrap_or((&written, "0"));
         return exponent(&format!("{}e{power}", without_zeros(mantissa)));
     }
-    let n_decimals = usize::try_from(n_digits as i64 - 1 - exponent_of).unwrap_or(0);
+    let n_digits = i64::try_from(n_digits).unwrap_or(i64::MAX);
+    let n_decimals = usize::try_from(n_digits - 1 - exponent_of).unwrap_or(0);
     without_zeros(&format!("{n:.n_decimals$}")).to_owned()
 }
 

@@ -115,9 +115,9 @@ fn action<'a>(source: &'a str, tokens: &mut Vec<Token>) -> Result<(&'a str, bool
         match kind {
             Kind::LeftParen => n_open += 1,
             Kind::RightParen => {
-                n_open = n_open.checked_sub(1).ok_or_else(|| {
-                    ParseError::new("a closing parenthesis has no opening one")
-                })?;
+                n_open = n_open
+                    .checked_sub(1)
+                    .ok_or_else(|| ParseError::new("a closing parenthesis has no opening one"))?;
             }
             _ => {}
         }

@@ -146,7 +146,9 @@ impl Parser {
         let mut commands: Vec<Vec<Operand>> = Vec::new();
         loop {
             let command = self.command()?;
-            if !commands.is_empty() && matches!(command[0], Operand::Dot | Operand::Nil | Operand::Literal(..)) {
+            if !commands.is_empty()
+                && matches!(command[0], Operand::Dot | Operand::Nil | Operand::Literal(..))
+            {
                 return Err(ParseError::new(format!(
                     "`{}` takes nothing from a pipeline",
                     command[0]
@@ -212,7 +214,9 @@ impl Parser {
                     return Err(ParseError::new("a value is missing"));
                 }
                 Some(Kind::Close | Kind::Pipe | Kind::RightParen) => return Ok(operands),
-                Some(kind) if !operands.is_empty() && next.is_some_and(|token| !token.is_spaced) => {
+                Some(kind)
+                    if !operands.is_empty() && next.is_some_and(|token| !token.is_spaced) =>
+                {
                     return Err(ParseError::new(format!(
                         "{} follows `{}` without a space",
                         describe(kind),
@@ -263,7 +267,9 @@ impl Parser {
             Kind::Field(field) => Operand::Fields(vec![field]),
             Kind::Variable(name) => Operand::Variable(self.variable(name, false)?, Vec::new()),
             Kind::Quoted(written, text) => Operand::Literal(written, Value::Text(text)),
-            Kind::Char(written, c) => Operand::Literal(written, Value::Int(i64::from(u32::from(c)))),
+            Kind::Char(written, c) => {
+                Operand::Literal(written, Value::Int(i64::from(u32::from(c))))
+            }
             Kind::Number(written) => {
                 let value = number(&written)
                     .ok_or_else(|| ParseError::new(format!("`{written}` is no number")))?;
@@ -295,7 +301,9 @@ impl Parser {
         match self.tokens.next().map(|token| token.kind) {
             Some(Kind::Close) => Ok(()),
             None => Err(ParseError::new("`{{` has no `}}`")),
-            Some(kind) => Err(ParseError::new(format!("unexpected {} after {what}", describe(&kind)))),
+            Some(kind) => {
+                Err(ParseError::new(format!("unexpected {} after {what}", describe(&kind))))
+            }
         }
     }
 

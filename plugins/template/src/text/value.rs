@@ -128,7 +128,11 @@ pub(super) fn float(n: f64) -> String {
         return if n > 0.0 { "+Inf" } else { "-Inf" }.to_owned();
     }
     let size = n.abs();
-    if n != 0.0 && !(1e-4..1e21).contains(&size) { exponent(&format!("{n:e}")) } else { n.to_string() }
+    if n != 0.0 && !(1e-4..1e21).contains(&size) {
+        exponent(&format!("{n:e}"))
+    } else {
+        n.to_string()
+    }
 }
 
 /// Rust's `1e7` as Go's `1e+07`.
