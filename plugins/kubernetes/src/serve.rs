@@ -58,6 +58,7 @@ impl Plugin for Kubernetes {
         let zone = as_asked(zone, request.qname());
         let store = &self.cluster.store;
         // Before the look-up: what is missing from a store that had not synced may be on its way.
+        let unsynced = store.epoch(Stripe::Sync);
         let has_synced = self.has_synced_in_time().await;
         let mut look = Look::new(store, &self.config);
         let (outcome, elsewhere) = self.outcome(request, &zone, &mut look).await;
@@ -86,7 +87,8 @@ impl Plugin for Kubernetes {
                 self.add_soa(&mut message, &zone);
                 let mut reply = Reply::from(message);
                 reply.add_ede(Ede::new(Ede::NOT_READY, "waiting for the Kubernetes API"));
-                return Ok(reply);
+                // A cache above must not hold on to it when the store has synced.
+                return Ok(reply.replay_while(Replay::while_unchanged([unsynced])));
             }
             Outcome::NoName => {
                 message.metadata.response_code = ResponseCode::NXDomain;
