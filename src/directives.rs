@@ -149,7 +149,7 @@ const BUILT_IN: &[Entry] = &[
     not_yet("k8s_external"),
     // Our own data before anybody else's.
     plugin(rhumb_kubernetes::PLUGIN),
-    not_yet("file"),
+    plugin(rhumb_file::PLUGIN),
     not_yet("auto"),
     not_yet("secondary"),
     not_yet("etcd"),
