@@ -90,7 +90,8 @@ fn opt_for(reply: Option<Edns>, client: &Edns, edes: &[Ede]) -> Edns {
     edns.set_version(0);
     edns.set_rcode_high(0);
     edns.set_max_payload(client.max_payload());
-    edns.set_dnssec_ok(client.flags().dnssec_ok);
+    // A reply that came with the bit keeps it, as with CoreDNS.
+    edns.set_dnssec_ok(client.flags().dnssec_ok || edns.flags().dnssec_ok);
     for ede in edes {
         // RFC 8914 §2: INFO-CODE, then EXTRA-TEXT.
         let mut data = ede.code.to_be_bytes().to_vec();

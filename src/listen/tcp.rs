@@ -7,21 +7,26 @@
 //! ```
 //!
 //! What a client can hold on to is bounded: connections in all and per address, queries in flight per
-//! connection, the time for a query to arrive, to be read, and for the connection as a whole.
+//! connection, replies that it does not read, the time for a query to arrive, to be read, and for the
+//! connection as a whole.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::rc::Rc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
 use std::time::Duration;
 
 use plugin::{Origin, Shutdown, Transport};
+use smallvec::SmallVec;
 use socket2::{Domain, Socket, Type};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::{Conversing, Pending, WorkerState};
@@ -32,8 +37,10 @@ use crate::chain::{Decoded, Listener, decode};
 pub(crate) struct Connections {
     most: usize,
     most_per_client: usize,
+    /// Octets of replies that wait for their clients to read.
+    n_unwritten: AtomicUsize,
     open: Mutex<HashMap<IpAddr, usize, ahash::RandomState>>,
-    n_open: std::sync::atomic::AtomicUsize,
+    n_open: AtomicUsize,
 }
 
 /// One open connection, until dropped.
@@ -48,27 +55,27 @@ impl Connections {
         Arc::new(Self {
             most,
             most_per_client: (most / 2).max(1),
+            n_unwritten: AtomicUsize::new(0),
             open: Mutex::default(),
-            n_open: std::sync::atomic::AtomicUsize::new(0),
+            n_open: AtomicUsize::new(0),
         })
     }
 
     /// `None` where there are as many as may be.
     fn begin(self: &Arc<Self>, client: IpAddr) -> Option<Connection> {
-        use std::sync::atomic::Ordering::Relaxed;
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let n_of_client = open.get(&client).copied().unwrap_or(0);
-        if self.n_open.load(Relaxed) >= self.most || n_of_client >= self.most_per_client {
+        if self.n_open.load(Ordering::Relaxed) >= self.most || n_of_client >= self.most_per_client {
             return None;
         }
         open.insert(client, n_of_client + 1);
-        self.n_open.fetch_add(1, Relaxed);
+        self.n_open.fetch_add(1, Ordering::Relaxed);
         Some(Connection { connections: Arc::clone(self), client })
     }
 
     /// How long a connection may be idle: less when there is hardly room for more.
     fn idle_timeout(&self) -> Duration {
-        let n_open = self.n_open.load(std::sync::atomic::Ordering::Relaxed);
+        let n_open = self.n_open.load(Ordering::Relaxed);
         if n_open * 4 > self.most * 3 { IDLE_TIMEOUT_WHEN_FULL } else { IDLE_TIMEOUT }
     }
 }
@@ -82,7 +89,7 @@ impl Drop for Connection {
                 open.remove(&self.client);
             }
         }
-        self.connections.n_open.fetch_sub(1, std::sync::atomic::Ordering::Relaxed);
+        self.connections.n_open.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -110,26 +117,13 @@ pub(super) async fn serve(
     let over = shutdown.fired();
     tokio::pin!(over);
     loop {
-        // Connections first: those that are established when it is over are answered.
         let accepted = tokio::select! {
             biased;
             accepted = listener.accept() => accepted,
-            () = &mut over => return Ok(()),
+            () = &mut over => break,
         };
         match accepted {
-            Ok((stream, client)) => {
-                let client = SocketAddr::new(client.ip().to_canonical(), client.port());
-                // Too many: closing at once tells a client to come back or to use UDP.
-                let Some(connection) = state.connections.begin(client.ip()) else { continue };
-                tokio::task::spawn_local(converse(
-                    stream,
-                    client,
-                    connection,
-                    Arc::clone(&server),
-                    Rc::clone(&state),
-                    shutdown.clone(),
-                ));
-            }
+            Ok((stream, client)) => welcome(stream, client, &server, &state, &shutdown),
             Err(error) if is_about_one_connection(&error) => {}
             Err(error) => {
                 // Out of descriptors or memory: a loop without a pause would burn the core.
@@ -138,6 +132,35 @@ pub(super) async fn serve(
             }
         }
     }
+    // Connections that are established when it is over are answered. Not by way of the runtime's
+    // readiness, which may not know of the last ones yet.
+    let listener = listener.into_std()?;
+    while let Ok((stream, client)) = listener.accept() {
+        stream.set_nonblocking(true)?;
+        welcome(TcpStream::from_std(stream)?, client, &server, &state, &shutdown);
+    }
+    Ok(())
+}
+
+/// Begins a conversation, unless there are as many as may be: closing at once tells a client to come
+/// back or to use UDP.
+fn welcome(
+    stream: TcpStream,
+    client: SocketAddr,
+    server: &Arc<Listener>,
+    state: &Rc<WorkerState>,
+    shutdown: &Shutdown,
+) {
+    let client = SocketAddr::new(client.ip().to_canonical(), client.port());
+    let Some(connection) = state.connections.begin(client.ip()) else { return };
+    // Counted before the task runs: a worker that ends waits for it.
+    let conversing = Conversing::begin(state);
+    let (server, state) = (Arc::clone(server), Rc::clone(state));
+    let conversation = converse(stream, client, connection, server, state, shutdown.clone());
+    tokio::task::spawn_local(async move {
+        conversation.await;
+        drop(conversing);
+    });
 }
 
 /// `accept(2)`: errors of a connection that was gone before it was accepted.
@@ -156,16 +179,97 @@ async fn converse(
 ) {
     let Ok(local) = stream.local_addr() else { return };
     let local = SocketAddr::new(local.ip().to_canonical(), local.port());
-    let _conversing = Conversing::begin(&state);
     let _ = stream.set_nodelay(true);
     let (reader, writer) = stream.into_split();
-    let (replies, queue) = mpsc::channel(MAX_IN_FLIGHT);
-    let writing = tokio::task::spawn_local(write(writer, queue));
+    let (sender, queue) = mpsc::unbounded_channel();
+    let backlog = Rc::new(Backlog::new(Arc::clone(&connection.connections)));
+    let replies = Replies { sender, backlog: Rc::clone(&backlog) };
     let conversation = Conversation { client, local, server, state, replies };
-    conversation.read(reader, &connection.connections, &shutdown).await;
-    // The reader holds no sender any more: the writer ends after the last reply.
-    let _ = writing.await;
-    drop(connection);
+    let reading = conversation.read(reader, &connection.connections, &shutdown);
+    let writing = write(writer, queue);
+    let talking = async move {
+        tokio::pin!(writing);
+        tokio::select! {
+            biased;
+            () = reading => {}
+            // The client is gone or does not read.
+            () = &mut writing => return,
+        }
+        // The reader holds no sender any more: the writer ends after the last reply.
+        writing.await;
+    };
+    tokio::select! {
+        biased;
+        () = backlog.overflown.notified() => {}
+        () = talking => {}
+    }
+}
+
+/// Replies of one connection that the client has not taken yet.
+struct Backlog {
+    n_octets: Cell<usize>,
+    connections: Arc<Connections>,
+    /// A reply was written.
+    shrunk: Notify,
+    /// There is no more memory for a client that does not read.
+    overflown: Notify,
+}
+
+/// A reply on its way to the writer; part of the backlog until dropped.
+struct Unwritten {
+    reply: Vec<u8>,
+    backlog: Rc<Backlog>,
+}
+
+/// Where answers go.
+#[derive(Clone)]
+struct Replies {
+    sender: mpsc::UnboundedSender<Unwritten>,
+    backlog: Rc<Backlog>,
+}
+
+impl Backlog {
+    fn new(connections: Arc<Connections>) -> Self {
+        Self {
+            n_octets: Cell::new(0),
+            connections,
+            shrunk: Notify::new(),
+            overflown: Notify::new(),
+        }
+    }
+
+    /// Returns once there is room for another reply.
+    async fn has_room(&self) {
+        while self.n_octets.get() > MAX_BACKLOG {
+            self.shrunk.notified().await;
+        }
+    }
+}
+
+impl Replies {
+    /// Sends a reply. Where all replies that wait take too much memory, and this client has its share in
+    /// it, its connection ends instead.
+    fn send(&self, reply: Vec<u8>) {
+        let total = &self.backlog.connections.n_unwritten;
+        let n_octets = self.backlog.n_octets.get();
+        if n_octets > FAIR_BACKLOG && total.load(Ordering::Relaxed) > MAX_UNWRITTEN {
+            self.backlog.overflown.notify_one();
+            return;
+        }
+        total.fetch_add(reply.len(), Ordering::Relaxed);
+        self.backlog.n_octets.set(n_octets + reply.len());
+        // The queue is closed where the client is gone.
+        let _ = self.sender.send(Unwritten { reply, backlog: Rc::clone(&self.backlog) });
+    }
+}
+
+impl Drop for Unwritten {
+    fn drop(&mut self) {
+        let n_octets = &self.backlog.n_octets;
+        n_octets.set(n_octets.get() - self.reply.len());
+        self.backlog.connections.n_unwritten.fetch_sub(self.reply.len(), Ordering::Relaxed);
+        self.backlog.shrunk.notify_one();
+    }
 }
 
 struct Conversation {
@@ -173,21 +277,26 @@ struct Conversation {
     local: SocketAddr,
     server: Arc<Listener>,
     state: Rc<WorkerState>,
-    replies: mpsc::Sender<Vec<u8>>,
+    replies: Replies,
 }
 
 impl Conversation {
     /// Reads queries until the client is done or a limit is reached.
     async fn read(self, mut reader: OwnedReadHalf, connections: &Connections, shutdown: &Shutdown) {
-        let end = Instant::now() + MAX_LIFETIME;
+        let mut end = Instant::now() + MAX_LIFETIME;
         let in_flight = Arc::new(Semaphore::new(MAX_IN_FLIGHT));
         let mut idle_timeout = FIRST_QUERY_TIMEOUT;
         loop {
             // One permit a query: a client that does not read its replies is not read from either.
-            let Ok(Ok(permit)) = timeout_at(end, Arc::clone(&in_flight).acquire_owned()).await
-            else {
-                return;
+            let permit = async {
+                self.replies.backlog.has_room().await;
+                Arc::clone(&in_flight).acquire_owned().await
             };
+            let Ok(Ok(permit)) = timeout_at(end, permit).await else { return };
+            if shutdown.has_fired() {
+                // What this configuration knows is no longer kept up to date.
+                end = end.min(Instant::now() + LAST_QUERIES_TIMEOUT);
+            }
             let idle = idle_timeout.min(connections.idle_timeout());
             let Some(len) = read_len(&mut reader, idle, end, shutdown).await else { return };
             let Some(bytes) = read_query(&mut reader, usize::from(len)).await else { return };
@@ -195,9 +304,7 @@ impl Conversation {
             let query = match decode(&bytes) {
                 Decoded::Query(query) => query,
                 Decoded::Reply(reply) => {
-                    if self.replies.send(reply).await.is_err() {
-                        return;
-                    }
+                    self.replies.send(reply);
                     continue;
                 }
                 // It is no DNS that is spoken here.
@@ -210,12 +317,19 @@ impl Conversation {
                 len: bytes.len(),
                 arrived: Instant::now(),
             };
+            let mut answering = Box::pin(Arc::clone(&self.server).answer(query, origin));
+            // Most answers need to wait for nothing, so they need no task.
+            if let Poll::Ready(reply) = futures::poll!(answering.as_mut()) {
+                if let Some(reply) = reply {
+                    self.replies.send(reply);
+                }
+                continue;
+            }
             let Some(pending) = Pending::begin(&self.state) else { return };
-            let answering = Arc::clone(&self.server).answer(query, origin);
             let replies = self.replies.clone();
             tokio::task::spawn_local(async move {
                 if let Some(reply) = answering.await {
-                    let _ = replies.send(reply.bytes).await;
+                    replies.send(reply);
                 }
                 drop((permit, pending));
             });
@@ -264,32 +378,41 @@ async fn read_query(reader: &mut OwnedReadHalf, len: usize) -> Option<Vec<u8>> {
 }
 
 /// Writes replies in the order in which they are ready, until there can be no more.
-async fn write(mut writer: OwnedWriteHalf, mut queue: mpsc::Receiver<Vec<u8>>) {
-    while let Some(reply) = queue.recv().await {
-        let mut framed = Vec::with_capacity(reply.len() + 2);
-        frame(&mut framed, reply, &mut queue);
+async fn write(mut writer: OwnedWriteHalf, mut queue: mpsc::UnboundedReceiver<Unwritten>) {
+    while let Some(first) = queue.recv().await {
+        let mut written = SmallVec::<[Unwritten; 8]>::new();
+        let mut framed = Vec::with_capacity(first.reply.len() + 2);
+        frame(&mut framed, &first.reply);
+        written.push(first);
+        // What else is ready goes along.
+        while framed.len() < 16 * 1024
+            && let Ok(next) = queue.try_recv()
+        {
+            frame(&mut framed, &next.reply);
+            written.push(next);
+        }
         match timeout(WRITE_TIMEOUT, writer.write_all(&framed)).await {
             Ok(Ok(())) => {}
-            // The client is gone or does not read: the queue closes, and the reader notices.
             _ => return,
         }
     }
 }
 
-/// Frames the reply, and what else is ready, for one write.
-fn frame(framed: &mut Vec<u8>, first: Vec<u8>, queue: &mut mpsc::Receiver<Vec<u8>>) {
-    let mut next = Some(first);
-    while let Some(reply) = next {
-        // Replies are at most 65,535 octets: see `finish`.
-        let len = u16::try_from(reply.len()).unwrap_or(u16::MAX);
-        framed.extend_from_slice(&len.to_be_bytes());
-        framed.extend_from_slice(&reply[..usize::from(len)]);
-        next = if framed.len() < 16 * 1024 { queue.try_recv().ok() } else { None };
-    }
+fn frame(framed: &mut Vec<u8>, reply: &[u8]) {
+    // Replies are at most 65,535 octets: see `finish`.
+    let len = u16::try_from(reply.len()).unwrap_or(u16::MAX);
+    framed.extend_from_slice(&len.to_be_bytes());
+    framed.extend_from_slice(&reply[..usize::from(len)]);
 }
 
 const BACKLOG: i32 = 1024;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Octets of replies that one connection may leave unread before its next query is read.
+const MAX_BACKLOG: usize = 64 * 1024;
+/// Octets of replies that all connections together may leave unread …
+const MAX_UNWRITTEN: usize = 32 * 1024 * 1024;
+/// … before those end that leave more than this.
+const FAIR_BACKLOG: usize = 16 * 1024;
 /// Queries of one connection that are answered at the same time.
 const MAX_IN_FLIGHT: usize = 128;
 /// From the connection to the first query; CoreDNS's `timeouts read`.
@@ -298,6 +421,8 @@ const FIRST_QUERY_TIMEOUT: Duration = Duration::from_secs(3);
 const READ_TIMEOUT: Duration = Duration::from_secs(3);
 /// For a query that is on its way when the server ends.
 const LAST_QUERY_TIMEOUT: Duration = Duration::from_millis(200);
+/// For a connection that goes on asking when the server ends, or no longer listens there.
+const LAST_QUERIES_TIMEOUT: Duration = Duration::from_secs(5);
 /// From one query to the next; CoreDNS's `timeouts idle`.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
 const IDLE_TIMEOUT_WHEN_FULL: Duration = Duration::from_secs(1);

@@ -39,6 +39,7 @@ pub(super) async fn serve(
     let over = shutdown.fired();
     tokio::pin!(over);
     let mut is_ending = false;
+    let mut n_in_a_row = 0;
     loop {
         if !is_ending {
             tokio::select! {
@@ -60,7 +61,10 @@ pub(super) async fn serve(
         let n_received = match received {
             Ok(n_received) => n_received,
             Err(error) if is_ending && error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
-            Err(_) => continue,
+            Err(_) => {
+                tokio::task::yield_now().await;
+                continue;
+            }
         };
         let arrived = Instant::now();
         table.follow(listener.generation());
@@ -83,8 +87,10 @@ pub(super) async fn serve(
         if !outbox.is_empty() {
             outbox.flush(socket.as_fd());
         }
-        if n_received == BATCH {
-            // More is waiting: let timers and the tasks of other queries have their turn.
+        n_in_a_row += n_received;
+        if n_in_a_row >= BATCH {
+            // The socket may never run dry: let timers and the tasks of other queries have their turn.
+            n_in_a_row = 0;
             tokio::task::yield_now().await;
         }
     }
