@@ -321,7 +321,7 @@ impl Conversation {
             // Most answers need to wait for nothing, so they need no task.
             if let Poll::Ready(reply) = futures::poll!(answering.as_mut()) {
                 if let Some(reply) = reply {
-                    self.replies.send(reply);
+                    self.replies.send(reply.bytes);
                 }
                 continue;
             }
@@ -329,7 +329,7 @@ impl Conversation {
             let replies = self.replies.clone();
             tokio::task::spawn_local(async move {
                 if let Some(reply) = answering.await {
-                    replies.send(reply);
+                    replies.send(reply.bytes);
                 }
                 drop((permit, pending));
             });
