@@ -142,16 +142,6 @@ fn the_pidfile_is_there_while_it_serves() {
 }
 
 #[test]
-fn a_pidfile_that_cannot_be_written_keeps_it_from_starting() {
-    let mut places = Places::new("no-pidfile");
-    let corefile = places.fill(GOOD);
-    places.write("Corefile", &corefile);
-    let output = run(&mut places, &["-pidfile", "nosuch/pid"], "");
-    assert_eq!(output.status.code(), Some(1));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("nosuch/pid"), "{output:?}");
-}
-
-#[test]
 fn quiet_leaves_out_the_banner() {
     let mut places = Places::new("quiet");
     let corefile = places.fill(GOOD);
