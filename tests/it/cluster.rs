@@ -49,7 +49,7 @@ fn grant(api: &Api, account: &str) {
 fn start(name: &str, api: &Api, account: &str) -> (Server, Upstream) {
     let upstream = Upstream::start(ZONE);
     let mut places = Places::new(name);
-    places.set("UPSTREAM", upstream.address);
+    places.set("UPSTREAM", &upstream.address);
     places.write("kubeconfig", &api.kubeconfig(account, None));
     (Server::start_in(places, COREFILE), upstream)
 }
@@ -283,7 +283,7 @@ fn a_start_without_the_api_server_is_made_good_when_it_comes() {
     let proxy = Proxy::start(api.server());
     let upstream = Upstream::start(ZONE);
     let mut places = Places::new("early");
-    places.set("UPSTREAM", upstream.address);
+    places.set("UPSTREAM", &upstream.address);
     let url = format!("https://{}", proxy.address);
     places.write("kubeconfig", &api.kubeconfig("rhumb-early", Some(&url)));
     let mut server = Server::start_in(places, &COREFILE.replace("ttl 30", "startup_timeout 1s"));
@@ -319,7 +319,7 @@ fn a_reload_lists_nothing_again_and_loses_no_query() {
         server.metrics().sum("coredns_kubernetes_rest_client_requests_total", &[])
     };
     let before = n_requests(&server);
-    assert!(before >= 3.0, "three kinds are listed and watched, not {before} requests");
+    assert!(before >= 3, "three kinds are listed and watched, not {before} requests");
     let load = Load::start(server.address(), Transport::Udp, 3, |_, _| {
         "web.reload.svc.cluster.local. A".to_owned()
     });

@@ -179,7 +179,7 @@ fn every_metric_that_is_served_is_in_a_readme() {
     let upstream =
         Upstream::start("example. 300 IN SOA a. b. 1 2 3 4 5\n*.example. 300 IN A 192.0.2.1");
     let mut places = Places::new("metrics");
-    places.set("UPSTREAM", upstream.address);
+    places.set("UPSTREAM", &upstream.address);
     let folder = root().join("tests/scenarios/kubeadm");
     let read = |file: &str| std::fs::read_to_string(folder.join(file)).expect("it is there");
     places.write("objects.yaml", &read("objects.yaml"));

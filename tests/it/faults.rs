@@ -91,7 +91,7 @@ fn stale_answers_bridge_an_outage() {
         (reply.message.answers[0].ttl == 0).then_some(())
     };
     assert!(eventually(LONG, stale).is_some(), "the entry never gets old");
-    assert!(server.metrics().sum("coredns_cache_served_stale_total", &[]) >= 1.0);
+    assert!(server.metrics().sum("coredns_cache_served_stale_total", &[]) >= 1);
     // RFC 8914 §4.4: Stale Answer, for clients that can be told.
     let query = query_edns("short.example. A", 1232);
     let reply = client::exchange(server.address(), Transport::Udp, &query).expect("a reply");

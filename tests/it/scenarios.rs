@@ -63,7 +63,7 @@ impl Scenario {
             let file = entry.file_name().to_string_lossy().into_owned();
             if let Some(upstream) = file.strip_suffix(".zone") {
                 let upstream = (upstream.to_uppercase(), Upstream::start(&read(&file)));
-                places.set(&upstream.0, upstream.1.address);
+                places.set(&upstream.0, &upstream.1.address);
                 upstreams.push(upstream);
             } else if file != "Corefile" && file != "dialog" {
                 files.push(file);

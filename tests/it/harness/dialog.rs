@@ -138,7 +138,7 @@ struct Parser<'a> {
     records: HashMap<&'a str, &'a str>,
 }
 
-impl<'a> Parser<'a> {
+impl Parser<'_> {
     fn line(&mut self) -> Result<(), String> {
         let number = self.next + 1;
         let line = self.lines[self.next].trim();
@@ -197,7 +197,7 @@ impl<'a> Parser<'a> {
         let len = self.lines[start..].iter().position(|line| line.trim() == "EOF");
         let end = start + len.ok_or("there is no EOF line below")?;
         self.next = end + 1;
-        Ok(self.lines[start..end].iter().map(|line| format!("{line}\n")).collect())
+        Ok(self.lines[start..end].iter().flat_map(|line| [*line, "\n"]).collect())
     }
 
     fn ask(&mut self, words: &[&str]) -> Result<Ask, String> {
@@ -336,7 +336,7 @@ impl Ask {
 /// Sets what `+NAME=VALUE` says.
 fn set_option(query: &mut Message, name: &str, value: &str) -> Result<(), String> {
     let number = || value.parse().map_err(|_| format!("`+{name}` wants a number"));
-    let mut edns = query.edns.clone().unwrap_or_else(Edns::new);
+    let mut edns = query.edns.clone().unwrap_or_default();
     match name {
         "norec" => query.metadata.recursion_desired = false,
         "cd" => query.metadata.checking_disabled = true,
@@ -413,7 +413,7 @@ impl std::fmt::Display for Expected {
                 writeln!(f, "    {name} {n_records} records")?;
             }
         }
-        for line in self.edns.iter() {
+        for line in &self.edns {
             writeln!(f, "    edns {line}")?;
         }
         self.edes.iter().try_for_each(|line| writeln!(f, "    ede {line}"))
@@ -452,7 +452,7 @@ impl Action {
                 let labels: Vec<&str> = labels.iter().map(String::as_str).collect();
                 let sum = server.metrics().sum(name, &labels);
                 let holds = match value.strip_suffix('+') {
-                    Some(least) => least.parse::<f64>().is_ok_and(|least| sum >= least),
+                    Some(least) => least.parse::<u64>().is_ok_and(|least| sum >= least),
                     None => value.parse() == Ok(sum),
                 };
                 holds.then_some(()).ok_or_else(|| format!("{name}{labels:?} is {sum}, not {value}"))
@@ -537,9 +537,9 @@ fn edns(reply: &Reply) -> Option<String> {
         }
         let _ = write!(text, " {code}:");
         let data = Vec::<u8>::try_from(option).unwrap_or_default();
-        data.iter().for_each(|octet| {
+        for octet in data {
             let _ = write!(text, "{octet:02x}");
-        });
+        }
     }
     Some(text)
 }

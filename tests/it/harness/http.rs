@@ -29,13 +29,15 @@ pub(crate) fn get(server: SocketAddr, path: &str) -> io::Result<Page> {
 pub(crate) struct Metrics(pub(crate) String);
 
 impl Metrics {
-    /// The sum of the series of that name that have all these `label="value"` pairs; 0 where there is none.
-    pub(crate) fn sum(&self, name: &str, labels: &[&str]) -> f64 {
+    /// The sum of the series of that name that have all these `label="value"` pairs, rounded; 0 where there
+    /// is none.
+    pub(crate) fn sum(&self, name: &str, labels: &[&str]) -> u64 {
         let is_wanted = |series: &str| {
             let (found, found_labels) = series.split_once('{').unwrap_or((series, ""));
             found == name && labels.iter().all(|label| found_labels.contains(label))
         };
-        self.samples().filter(|(series, _)| is_wanted(series)).map(|(_, value)| value).sum()
+        let values = self.samples().filter(|(series, _)| is_wanted(series)).map(|(_, value)| value);
+        format!("{:.0}", values.sum::<f64>()).parse().unwrap_or_default()
     }
 
     /// Names of families, as their TYPE lines tell them.

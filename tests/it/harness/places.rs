@@ -32,7 +32,7 @@ impl Places {
     }
 
     /// Gives a name a value.
-    pub(crate) fn set(&mut self, name: &str, value: impl ToString) {
+    pub(crate) fn set(&mut self, name: &str, value: &impl ToString) {
         self.values.insert(name.to_owned(), value.to_string());
     }
 

@@ -231,7 +231,7 @@ impl Log {
 
     /// All of it.
     pub(crate) fn text(&self) -> String {
-        self.lock().lines.iter().map(|line| format!("{line}\n")).collect()
+        self.lock().lines.iter().flat_map(|line| [line.as_str(), "\n"]).collect()
     }
 
     fn wait_for_end(&self) {

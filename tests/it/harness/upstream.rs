@@ -72,7 +72,9 @@ impl Upstream {
     /// Answers what was held back.
     pub(crate) fn release(&self) {
         let held = std::mem::take(&mut *self.state.held());
-        held.into_iter().for_each(|answer| answer());
+        for answer in held {
+            answer();
+        }
     }
 }
 
