@@ -15,7 +15,7 @@ use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use hickory_proto::op::{Edns, Message, OpCode};
+use hickory_proto::op::{Message, OpCode};
 use hickory_proto::rr::DNSClass;
 use hickory_proto::rr::rdata::opt::EdnsOption;
 use nix::sys::signal::Signal;
@@ -413,7 +413,7 @@ impl std::fmt::Display for Expected {
                 writeln!(f, "    {name} {n_records} records")?;
             }
         }
-        for line in &self.edns {
+        if let Some(line) = &self.edns {
             writeln!(f, "    edns {line}")?;
         }
         self.edes.iter().try_for_each(|line| writeln!(f, "    ede {line}"))
