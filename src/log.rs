@@ -1,7 +1,8 @@
 //! Log lines as CoreDNS writes them: `[INFO] plugin/reload: …`, on stdout, without a time.
 //!
 //! Lines go through a bounded queue to one writer thread, so that a slow pipe never holds up an answer.
-//! A query log line is dropped when the queue is full (and the drops are told); all other lines wait.
+//! A line is dropped when the queue is full, and the drops are told: the lines of plugin `errors` come
+//! with queries too, so a line that waited would hold up answers.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -16,9 +17,6 @@ use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 /// Whether debug lines are written; set by the `debug` directive.
 static IS_DEBUG: AtomicBool = AtomicBool::new(false);
 static N_DROPPED: AtomicU64 = AtomicU64::new(0);
-
-/// The target of query log lines.
-pub(crate) const QUERY_TARGET: &str = "rhumb::query";
 
 /// Turns debug lines on or off, for the whole process.
 pub(crate) fn set_debug(is_debug: bool) {
@@ -78,10 +76,8 @@ fn write(lines: &Receiver<Line>) {
         }
         let n_dropped = N_DROPPED.swap(0, Ordering::Relaxed);
         if n_dropped > 0 {
-            let _ = writeln!(
-                buffer,
-                "[WARNING] plugin/log: {n_dropped} lines dropped: the output is too slow"
-            );
+            let _ =
+                writeln!(buffer, "[WARNING] {n_dropped} log lines dropped: the output is too slow");
         }
         // Nobody reads the output any more: go on serving without a log.
         let _ = stdout.write_all(&buffer).and_then(|()| stdout.flush());
@@ -143,12 +139,8 @@ impl<S: Subscriber> Layer<S> for Lines {
         line.push_str(&words.message);
         line.push_str(&words.fields);
         line.push('\n');
-        if metadata.target() == QUERY_TARGET {
-            if let Err(TrySendError::Full(_)) = self.sender.try_send(Line::Text(line)) {
-                N_DROPPED.fetch_add(1, Ordering::Relaxed);
-            }
-        } else {
-            let _ = self.sender.send(Line::Text(line));
+        if let Err(TrySendError::Full(_)) = self.sender.try_send(Line::Text(line)) {
+            N_DROPPED.fetch_add(1, Ordering::Relaxed);
         }
     }
 }

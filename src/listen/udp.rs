@@ -61,6 +61,7 @@ pub(super) async fn serve(
         let n_received = match received {
             Ok(n_received) => n_received,
             Err(error) if is_ending && error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
             Err(_) => {
                 tokio::task::yield_now().await;
                 continue;

@@ -3,6 +3,7 @@
 //! A listener outlives a reload: both configurations accept from the same socket while one takes over
 //! from the other, so a probe is never refused.
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::io;
 use std::net::{Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs};
@@ -13,7 +14,8 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::sync::Semaphore;
+use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
 
 use crate::{Argument, Diagnostic, Shutdown};
 
@@ -113,12 +115,9 @@ impl HttpListener {
         let Some(socket) = socket else { return Ok(()) };
         let listener = tokio::net::TcpListener::from_std(socket)?;
         let handler = Arc::new(handler);
-        let connections = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+        // Oldest first.
+        let mut connections: VecDeque<JoinHandle<()>> = VecDeque::new();
         loop {
-            let permit = tokio::select! {
-                () = shutdown.fired() => return Ok(()),
-                permit = Arc::clone(&connections).acquire_owned() => permit,
-            };
             let stream = tokio::select! {
                 () = shutdown.fired() => return Ok(()),
                 accepted = listener.accept() => match accepted {
@@ -131,21 +130,48 @@ impl HttpListener {
                     }
                 },
             };
-            let handler = Arc::clone(&handler);
-            tokio::spawn(async move {
-                let _permit = permit;
-                let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
-                    let uri = request.uri();
-                    let answer = handler(HttpRequest { path: uri.path(), query: uri.query() });
-                    async move { Ok::<_, Infallible>(encode(answer)) }
-                });
-                let connection = hyper::server::conn::http1::Builder::new()
-                    .timer(TokioTimer::new())
-                    .header_read_timeout(TIMEOUT)
-                    .serve_connection(TokioIo::new(stream), service);
-                // A client that goes away or sends rubbish is its own problem.
-                let _ = tokio::time::timeout(MAX_LIFETIME, connection).await;
-            });
+            connections.retain(|connection| !connection.is_finished());
+            if connections.len() >= MAX_CONNECTIONS
+                && let Some(oldest) = connections.pop_front()
+            {
+                // Whoever sits on connections must not keep a probe waiting.
+                oldest.abort();
+            }
+            let conversation = converse(stream, Arc::clone(&handler), shutdown.clone());
+            connections.push_back(tokio::spawn(conversation));
+        }
+    }
+}
+
+/// Answers the requests of one connection until it ends or the configuration does.
+async fn converse(
+    stream: TcpStream,
+    handler: Arc<impl Fn(HttpRequest<'_>) -> HttpResponse + Send + Sync + 'static>,
+    shutdown: Shutdown,
+) {
+    let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
+        let uri = request.uri();
+        let answer = handler(HttpRequest { path: uri.path(), query: uri.query() });
+        async move { Ok::<_, Infallible>(encode(answer)) }
+    });
+    let connection = hyper::server::conn::http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(TIMEOUT)
+        .serve_connection(TokioIo::new(stream), service);
+    tokio::pin!(connection);
+    let end = tokio::time::sleep(MAX_LIFETIME);
+    tokio::pin!(end);
+    let mut is_over = false;
+    loop {
+        tokio::select! {
+            // A client that goes away or sends rubbish is its own problem.
+            _ = connection.as_mut() => return,
+            () = &mut end => return,
+            () = shutdown.fired(), if !is_over => {
+                // The handler knows the old configuration only: what is asked next is for the new one.
+                is_over = true;
+                connection.as_mut().graceful_shutdown();
+            }
         }
     }
 }
@@ -198,7 +224,7 @@ fn listen_at(address: SocketAddr) -> io::Result<TcpListener> {
     Ok(socket.into())
 }
 
-/// More clients than this wait.
+/// With more clients than this the one that came first has to go.
 const MAX_CONNECTIONS: usize = 128;
 /// For the request's head to arrive.
 const TIMEOUT: Duration = Duration::from_secs(5);

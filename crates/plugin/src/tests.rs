@@ -206,3 +206,37 @@ async fn http_is_answered_by_whichever_configuration_serves() {
         serving.await.unwrap().unwrap();
     }
 }
+
+#[tokio::test]
+async fn idle_http_connections_keep_nobody_waiting_and_end_with_their_configuration() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpStream;
+
+    async fn ask(stream: &mut TcpStream) -> String {
+        stream.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+        let mut response = vec![0; 512];
+        let len = stream.read(&mut response).await.unwrap();
+        String::from_utf8_lossy(&response[..len]).into_owned()
+    }
+
+    let listener = Arc::new(http::HttpListener::new("127.0.0.1:0"));
+    listener.open().unwrap();
+    let address = listener.local_addr().unwrap();
+    let (trigger, shutdown) = Shutdown::pair();
+    let serving = tokio::spawn(async move {
+        listener.serve(|_| http::HttpResponse::text(200, "here"), &shutdown).await
+    });
+    let mut idle = Vec::new();
+    for _ in 0..200 {
+        idle.push(TcpStream::connect(address).await.unwrap());
+    }
+    let mut probe = TcpStream::connect(address).await.unwrap();
+    let answer = tokio::time::timeout(std::time::Duration::from_secs(2), ask(&mut probe));
+    assert!(answer.await.unwrap().ends_with("here"));
+    // The connection is kept alive, but not beyond its configuration.
+    trigger.fire();
+    serving.await.unwrap().unwrap();
+    let mut rest = [0; 64];
+    let end = tokio::time::timeout(std::time::Duration::from_secs(2), probe.read(&mut rest));
+    assert_eq!(end.await.unwrap().unwrap(), 0);
+}
