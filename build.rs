@@ -15,7 +15,8 @@ fn main() {
     };
     println!("cargo::rustc-env=RHUMB_COMMIT={}", commit.trim());
     println!("cargo::rerun-if-env-changed=RHUMB_COMMIT");
-    println!("cargo::rerun-if-changed=.git/HEAD");
+    // The log of HEAD grows with each commit.
+    println!("cargo::rerun-if-changed=.git/logs/HEAD");
     println!("cargo::rerun-if-changed=build.rs");
 }
 

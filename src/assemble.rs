@@ -89,7 +89,7 @@ impl Context<'_> {
             keep: Arc::clone(&self.keep),
             readiness: Arc::new(Readiness::default()),
             background: self.background.clone(),
-            version: crate::VERSION,
+            build: crate::BUILD,
         };
         for entry in self.directives.entries() {
             for draft in &mut drafts {

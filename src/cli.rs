@@ -79,7 +79,7 @@ enum Format {
 pub fn run(directives: &Directives) -> ExitCode {
     // kube and forward both use TLS: there is one provider, and it is chosen here.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let arguments = std::env::args_os().enumerate().map(|(idx, word)| two_dashes(idx, word));
+    let arguments = std::env::args_os().enumerate().filter_map(|(idx, word)| as_go(idx, word));
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
         Err(error) => {
@@ -111,12 +111,28 @@ pub fn run(directives: &Directives) -> ExitCode {
     }
 }
 
-/// Go's flags take one dash or two: `-conf` is `--conf`. Only a single letter is a short flag.
-fn two_dashes(idx: usize, word: OsString) -> OsString {
-    let Some(flag) = word.to_str().and_then(|text| text.strip_prefix('-')) else { return word };
-    let name = flag.split('=').next().unwrap_or(flag);
+/// Go's flags: one dash or two (`-conf` is `--conf`; only a single letter is a short flag), and a value
+/// for flags that are on or off (`-quiet=true`). `None` where such a flag is off.
+fn as_go(idx: usize, word: OsString) -> Option<OsString> {
+    let Some(flag) = word.to_str().and_then(|text| text.strip_prefix('-')) else {
+        return Some(word);
+    };
+    let flag = flag.strip_prefix('-').unwrap_or(flag);
+    let (name, value) = flag.split_once('=').map_or((flag, None), |(n, v)| (n, Some(v)));
     let is_long = name.starts_with(|c: char| c.is_ascii_alphabetic()) && name.len() > 1;
-    if idx > 0 && is_long { format!("--{flag}").into() } else { word }
+    if idx == 0 || !is_long {
+        return Some(word);
+    }
+    if ["plugins", "version", "quiet"].contains(&name) {
+        match value {
+            Some("0" | "f" | "F" | "false" | "FALSE" | "False") => return None,
+            Some("1" | "t" | "T" | "true" | "TRUE" | "True") => {
+                return Some(format!("--{name}").into());
+            }
+            _ => {}
+        }
+    }
+    Some(format!("--{flag}").into())
 }
 
 fn serve(directives: &Directives, cli: &Cli) -> ExitCode {
@@ -181,14 +197,9 @@ fn check(directives: &Directives, file: &str, format: Format, port: u16) -> Exit
 
 /// `-version`, and the end of the banner.
 pub(crate) fn version() -> String {
-    format!(
-        "Rhumb-{}\n{}/{}, rust{}, {}\n",
-        crate::VERSION,
-        std::env::consts::OS,
-        architecture(),
-        env!("RHUMB_RUSTC"),
-        env!("RHUMB_COMMIT"),
-    )
+    let plugin::setup::Build { version, commit, rustc } = crate::BUILD;
+    let (os, architecture) = (std::env::consts::OS, architecture());
+    format!("Rhumb-{version}\n{os}/{architecture}, rust{rustc}, {commit}\n")
 }
 
 /// The architecture by Go's name, which images and dashboards use.

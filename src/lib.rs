@@ -36,5 +36,9 @@ mod settings;
 pub use cli::run;
 pub use directives::{Directives, directives};
 
-/// The release.
-pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+/// What this server was built from.
+pub const BUILD: plugin::setup::Build = plugin::setup::Build {
+    version: env!("CARGO_PKG_VERSION"),
+    commit: env!("RHUMB_COMMIT"),
+    rustc: env!("RHUMB_RUSTC"),
+};

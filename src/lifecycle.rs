@@ -24,7 +24,7 @@ use plugin::metrics::{Counter, Gauge, GaugeVec, Registry};
 use plugin::{Plugin, ServerInfo, Shutdown, ShutdownTrigger, StartError};
 use rhumb_prometheus::DnsMetrics;
 use sha2::{Digest, Sha512};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::assemble::{Assembled, Context, Endpoint};
 use crate::chain::{Listener, ListenerMetrics};
@@ -98,8 +98,6 @@ pub(crate) enum EndError {
     Listen { address: SocketAddr, source: io::Error },
     #[error("plugin/{name}: {source}")]
     Start { name: &'static str, source: StartError },
-    #[error("cannot write the pidfile {path}: {source}")]
-    Pidfile { path: PathBuf, source: io::Error },
     #[error(transparent)]
     Io(#[from] io::Error),
 }
@@ -128,7 +126,7 @@ pub(crate) async fn run(directives: &Directives, options: Options) -> Result<(),
     let outcome = tokio::select! {
         started = server.start() => started,
         // Plugins may wait for something: that is no reason not to end.
-        () = signals.end() => {
+        () = signals.ends.recv() => {
             server.end(&mut signals).await;
             return Ok(());
         }
@@ -140,31 +138,43 @@ pub(crate) async fn run(directives: &Directives, options: Options) -> Result<(),
     outcome
 }
 
+/// The signals that mean something.
 struct Signals {
-    terminate: tokio::signal::unix::Signal,
-    interrupt: tokio::signal::unix::Signal,
-    quit: tokio::signal::unix::Signal,
-    hangup: tokio::signal::unix::Signal,
-    usr1: tokio::signal::unix::Signal,
+    ends: Ends,
+    hangup: Signal,
+    usr1: Signal,
+}
+
+/// The signals that end the process.
+struct Ends {
+    terminate: Signal,
+    interrupt: Signal,
+    quit: Signal,
 }
 
 impl Signals {
     fn new() -> io::Result<Self> {
         Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            quit: signal(SignalKind::quit())?,
+            ends: Ends {
+                terminate: signal(SignalKind::terminate())?,
+                interrupt: signal(SignalKind::interrupt())?,
+                quit: signal(SignalKind::quit())?,
+            },
             hangup: signal(SignalKind::hangup())?,
             usr1: signal(SignalKind::user_defined1())?,
         })
     }
+}
 
+impl Ends {
     /// Returns when the process is to end.
-    async fn end(&mut self) {
+    async fn recv(&mut self) {
         tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-            _ = self.quit.recv() => {}
+            _ = self.terminate.recv() => {
+                tracing::info!("SIGTERM: Shutting down servers then terminating");
+            }
+            _ = self.interrupt.recv() => tracing::info!("SIGINT: Shutting down"),
+            _ = self.quit.recv() => tracing::info!("SIGQUIT: Shutting down"),
         }
     }
 }
@@ -257,8 +267,10 @@ impl Server {
         }
         if let Some(path) = &self.options.pidfile {
             let pid = format!("{}\n", std::process::id());
-            std::fs::write(path, pid)
-                .map_err(|source| EndError::Pidfile { path: path.clone(), source })?;
+            if let Err(error) = std::fs::write(path, pid) {
+                // As CoreDNS: on a read-only file system there is none, and that is all.
+                tracing::error!("Could not write pidfile: {}: {error}", path.display());
+            }
         }
         if !self.options.is_quiet {
             self.banner();
@@ -380,9 +392,7 @@ impl Server {
         loop {
             let next_look = self.next_look();
             tokio::select! {
-                _ = signals.terminate.recv() => return,
-                _ = signals.interrupt.recv() => return,
-                _ = signals.quit.recv() => return,
+                () = signals.ends.recv() => return,
                 _ = signals.usr1.recv() => {
                     tracing::info!("SIGUSR1: Reloading");
                     self.reload().await;
@@ -498,8 +508,8 @@ impl Server {
             let draining = generation.assembled.plugins.iter().map(|(_, plugin)| plugin.drain());
             tokio::select! {
                 _ = join_all(draining) => {}
-                _ = signals.interrupt.recv() => {}
-                _ = signals.quit.recv() => {}
+                _ = signals.ends.interrupt.recv() => {}
+                _ = signals.ends.quit.recv() => {}
             }
             self.open.clear();
             for worker in &self.workers {

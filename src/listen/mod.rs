@@ -187,5 +187,5 @@ fn local(bound: SocketAddr, to: Option<IpAddr>) -> SocketAddr {
 }
 
 /// Queries that wait, per worker. Beyond it new ones are dropped, which a client takes for loss and
-/// asks again: better than memory without end. At 5 s for a dead upstream that is 3,000 a second.
-const MAX_PENDING: usize = 16_384;
+/// asks again: better than memory without end, at some 10 KiB each.
+const MAX_PENDING: usize = 4096;

@@ -15,6 +15,7 @@
 
 mod cells;
 mod collect;
+mod process;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;

@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use hickory_proto::op::{Edns, Message, MessageType, Metadata, Query, ResponseCode};
+use hickory_proto::op::{Edns, Message, MessageType, Metadata, OpCode, Query, ResponseCode};
 use hickory_proto::rr::{Name, RecordType};
 use tokio::time::Instant;
 
@@ -182,6 +182,11 @@ impl Request {
             self.message.metadata.op_code,
         );
         reply.metadata = Metadata::response_from_request(&self.message.metadata);
+        if self.message.metadata.op_code != OpCode::Query {
+            // The bits mean nothing beside other opcodes (RFC 1996 §3.4).
+            reply.metadata.recursion_desired = false;
+            reply.metadata.checking_disabled = false;
+        }
         reply.queries.push(self.question().clone());
         reply
     }

@@ -53,8 +53,19 @@ pub struct Shared {
     pub readiness: Arc<Readiness>,
     /// The runtime for work that must never delay an answer.
     pub background: tokio::runtime::Handle,
-    /// What reads the Corefile's environment variables, for plugins that have some of their own.
+    /// What the server was built from.
+    pub build: Build,
+}
+
+/// What a server was built from.
+#[derive(Clone, Copy, Debug)]
+pub struct Build {
+    /// The release.
     pub version: &'static str,
+    /// The commit; empty where it is not known.
+    pub commit: &'static str,
+    /// The compiler's version.
+    pub rustc: &'static str,
 }
 
 impl<'a> Setup<'a> {

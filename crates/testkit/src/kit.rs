@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use plugin::metrics::Registry;
-use plugin::setup::{BlockInfo, Readiness, Shared};
+use plugin::setup::{BlockInfo, Build, Readiness, Shared};
 use plugin::{Chain, Diagnostic, Keep, Plugin, PluginSpec, Setup};
 
 /// One configuration: a server block for zone `.` unless [`Kit::zones`] says otherwise.
@@ -38,7 +38,7 @@ impl Kit {
                 keep: Arc::new(Keep::default()),
                 readiness: Arc::new(Readiness::default()),
                 background: background(),
-                version: "test",
+                build: Build { version: "test", commit: "0123abc", rustc: "1.91.0" },
             },
         }
     }

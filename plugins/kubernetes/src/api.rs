@@ -91,7 +91,7 @@ impl ApiServer {
             Origin::Endpoint { url, tls } => endpoint(setup, url, tls.as_ref(), &mut files)?,
             Origin::InCluster | Origin::Manifests(_) => in_cluster(setup)?,
         };
-        if let Ok(agent) = HeaderValue::from_str(&format!("Rhumb/{}", setup.shared.version)) {
+        if let Ok(agent) = HeaderValue::from_str(&format!("Rhumb/{}", setup.shared.build.version)) {
             access.headers.push((USER_AGENT, agent));
         }
         let host = access.cluster_url.authority().map_or_else(String::new, ToString::to_string);

@@ -33,7 +33,7 @@ pub const PLUGIN: PluginSpec = PluginSpec { name: "prometheus", setup };
 
 fn setup(setup: &mut Setup<'_>) -> Result<Box<dyn Plugin>, Diagnostic> {
     let config = Config::parse(setup)?;
-    metrics::build_info(setup.metrics, setup.shared.version);
+    metrics::build_info(setup.metrics, setup.shared.build);
     if config.has_runtime_metrics {
         metrics::runtime(setup.metrics, &setup.shared.background);
     }

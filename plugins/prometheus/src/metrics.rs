@@ -4,6 +4,7 @@ use plugin::metrics::{CounterVec, HistogramVec, LATENCY_BOUNDS, Registry};
 use plugin::names::rcode_mnemonic;
 use plugin::proto::op::ResponseCode;
 use plugin::proto::rr::RecordType;
+use plugin::setup::Build;
 use plugin::{Origin, Transport};
 
 /// The families that every query is counted in.
@@ -91,13 +92,13 @@ impl DnsMetrics {
 }
 
 /// `coredns_build_info`, for the panels that show versions.
-pub(crate) fn build_info(registry: &Registry, version: &str) {
+pub(crate) fn build_info(registry: &Registry, build: Build) {
     let labels = &["version", "revision", "goversion"];
     let help =
         "Always 1; the labels say what was built from what. `goversion` is the Rust compiler's.";
-    let revision = env!("RHUMB_COMMIT");
     let family = registry.gauge_vec("coredns_build_info", help, labels);
-    family.with(&[version, revision, env!("RHUMB_RUSTC")]).set(1.0);
+    let compiler = format!("rustc{}", build.rustc);
+    family.with(&[build.version, build.commit, &compiler]).set(1.0);
 }
 
 /// What the runtime of background work knows about itself: watches, probes and HTTP live on it.

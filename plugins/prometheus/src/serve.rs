@@ -79,14 +79,16 @@ impl Plugin for Prometheus {
     }
 
     async fn start(&self) -> Result<(), StartError> {
-        self.listener.open().map_err(|error| StartError(error.into()))
+        // As CoreDNS: a server without metrics is better than none. `run` says what is wrong.
+        let _ = self.listener.open();
+        Ok(())
     }
 
     async fn run(&self, shutdown: Shutdown) {
         let registry = self.registry.clone();
         let serving = self.listener.serve(move |request| answer(&registry, &request), &shutdown);
         if let Err(error) = serving.await {
-            tracing::error!(target: "plugin/prometheus", %error, "cannot serve /metrics");
+            tracing::error!(target: "plugin/prometheus", "Failed to start metrics handler: {error}");
         }
     }
 }

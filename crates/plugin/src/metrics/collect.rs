@@ -5,17 +5,14 @@ use std::sync::{Arc, PoisonError};
 use prometheus::core::{Collector, Desc};
 use prometheus::proto;
 
+use super::process;
 use super::{Family, Kind, Registry, Value};
 
 /// The text of `/metrics`.
 pub(super) fn text(registry: &Registry) -> String {
     let prometheus = prometheus::Registry::new();
-    let ours = Families(registry.clone());
-    let process = prometheus::process_collector::ProcessCollector::for_self();
-    for collector in [Box::new(ours) as Box<dyn Collector>, Box::new(process)] {
-        if let Err(error) = prometheus.register(collector) {
-            tracing::error!(%error, "cannot register metrics");
-        }
+    if let Err(error) = prometheus.register(Box::new(Families(registry.clone()))) {
+        tracing::error!(%error, "cannot register metrics");
     }
     prometheus::TextEncoder::new().encode_to_string(&prometheus.gather()).unwrap_or_else(|error| {
         tracing::error!(%error, "cannot encode metrics");
@@ -36,11 +33,8 @@ impl Collector for Families {
             let families = self.0.families.lock().unwrap_or_else(PoisonError::into_inner);
             families.values().cloned().collect()
         };
-        families
-            .iter()
-            .map(|family| collect(family))
-            .filter(|f| !f.get_metric().is_empty())
-            .collect()
+        let ours = families.iter().map(|family| collect(family));
+        ours.filter(|family| !family.get_metric().is_empty()).chain(process::collect()).collect()
     }
 }
 
@@ -100,7 +94,7 @@ fn collect(family: &Family) -> proto::MetricFamily {
     collected
 }
 
-fn gauge_of(value: f64) -> proto::Gauge {
+pub(super) fn gauge_of(value: f64) -> proto::Gauge {
     let mut gauge = proto::Gauge::default();
     gauge.set_value(value);
     gauge

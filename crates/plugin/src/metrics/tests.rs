@@ -49,7 +49,12 @@ fn the_text_format_is_as_prometheus_reads_it() {
         assert!(text.lines().any(|l| l == line), "`{line}` is missing in\n{text}");
     }
     assert!(!text.contains("x=\"2\""), "{text}");
-    assert!(text.contains("process_resident_memory_bytes"), "{text}");
+    for process in ["cpu_seconds_total", "resident_memory_bytes", "open_fds", "start_time_seconds"]
+    {
+        let name = format!("process_{process} ");
+        let line = text.lines().find(|line| line.starts_with(&name)).expect(process);
+        assert!(line[name.len()..].parse::<f64>().unwrap() >= 0.0, "{line}");
+    }
 }
 
 #[test]
