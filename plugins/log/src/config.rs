@@ -69,7 +69,7 @@ fn split<'a>(setup: &mut Setup<'_>, arguments: &'a [Argument]) -> (&'a [Argument
                     .label("a format comes after a name")
                     .help(format!("write `log . {only}`")),
             );
-            (&[], Format::common())
+            (arguments, Format::common())
         }
         names => (names, Format::common()),
     }

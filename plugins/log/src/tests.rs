@@ -251,6 +251,16 @@ async fn the_first_directive_for_a_name_decides() {
 }
 
 #[tokio::test]
+async fn a_format_without_a_name_is_a_name_that_nobody_asks_for() {
+    // With a warning, so not by way of `chain`.
+    let kit = Kit::new();
+    let (plugin, _) = testkit::with_setup(&kit, "log {combined}", PLUGIN.setup);
+    let chain =
+        Chain::new([("log", Arc::from(plugin.unwrap())), ("table", Arc::new(table()).link())]);
+    assert_eq!(logged(&chain, &query("www.example.org. A")).await, [""; 0]);
+}
+
+#[tokio::test]
 async fn only_the_classes_named_are_logged() {
     let failing = || Arc::new(Table::default().failing()).link();
     let answering = || Arc::new(table()).link();
