@@ -7,6 +7,7 @@ use regex::Regex;
 
 use crate::expression::{self, Environment, Program, Type};
 use crate::pattern;
+use crate::subject::FIELDS;
 use crate::text::Template;
 
 /// One directive: which queries it is for, and what they are answered with.
@@ -119,7 +120,11 @@ impl Config {
             }
             "ederror" => {
                 let arguments = property.expect_arguments(1..=2)?;
-                let code = arguments[0].parse_as("an extended error code from 0 to 65535")?;
+                let what = "an extended error code from 0 to 65535";
+                if arguments[0].starts_with('+') {
+                    return Err(arguments[0].expected(what));
+                }
+                let code = arguments[0].parse_as(what)?;
                 let text = arguments.get(1).map(|text| text.text.clone()).unwrap_or_default();
                 self.ede = Some(Ede::new(code, text));
             }
@@ -183,7 +188,19 @@ fn templates(setup: &mut Setup<'_>, property: &Property) -> Result<Vec<Template>
                 .label("cannot be read")
                 .help("fields and functions stand between `{{` and `}}`; see rhumb-template(7)")
         });
-        templates.extend(setup.note(template));
+        let Some(template) = setup.note(template) else { continue };
+        template.visit_fields(&mut |fields, is_root| {
+            if let Some(field) = fields.first().filter(|f| is_root && !FIELDS.contains(&f.as_str()))
+            {
+                let message = format!("templates have no field `.{field}`");
+                setup.report(
+                    Diagnostic::warning(argument.span, message)
+                        .label("fails for every query")
+                        .help(format!("fields: .{}", FIELDS.join(", ."))),
+                );
+            }
+        });
+        templates.push(template);
     }
     Ok(templates)
 }

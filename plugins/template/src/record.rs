@@ -30,6 +30,10 @@ pub(crate) enum RecordError {
 /// Reads the first record of a text. Names are absolute with or without a final dot; a missing TTL is an hour, a missing
 /// class IN.
 pub(crate) fn parse(text: &str) -> Result<Record, RecordError> {
+    // A line that begins with white space is about the owner of the line before, and there is none.
+    if text.trim_start_matches(['\n', '\r']).starts_with([' ', '\t']) {
+        return Err(RecordError::Missing("owner"));
+    }
     let words = words(text)?;
     let mut rest = words.as_slice();
     let owner = name(take(&mut rest, "owner")?)?;
@@ -62,7 +66,7 @@ pub(crate) fn type_named(name: &str) -> Option<RecordType> {
         return code.parse().ok().map(|code: u16| RecordType::from(code));
     }
     let mut mnemonic = String::new();
-    (1..=u16::MAX).map(RecordType::from).find(|rtype| {
+    (0..=u16::MAX).map(RecordType::from).find(|rtype| {
         // Most codes have no name: skip them without writing it.
         let code = u16::from(*rtype);
         if (300..32_768).contains(&code) || code > 32_800 && code != u16::MAX {
@@ -82,7 +86,6 @@ fn class_named(name: &str) -> Option<DNSClass> {
         "HS" => DNSClass::HS,
         "CS" => DNSClass::from(2),
         "NONE" => DNSClass::NONE,
-        "ANY" => DNSClass::ANY,
         _ => DNSClass::from(name.strip_prefix("CLASS")?.parse::<u16>().ok()?),
     })
 }
@@ -117,6 +120,8 @@ fn ttl_secs(text: &str) -> Option<u32> {
 struct Word {
     text: String,
     is_quoted: bool,
+    /// Whether nothing stands between it and the word before: `key="value"`.
+    is_joined: bool,
 }
 
 /// The words of the first line that has any. Parentheses join lines; a semicolon hides the rest of its line.
@@ -124,14 +129,17 @@ fn words(text: &str) -> Result<Vec<Word>, RecordError> {
     let mut words: Vec<Word> = Vec::new();
     let mut n_open = 0_usize;
     let mut chars = text.chars().peekable();
+    let mut is_after_word = false;
     while let Some(c) = chars.next() {
+        let is_joined = is_after_word;
+        is_after_word = !matches!(c, ';' | '(' | ')') && !c.is_ascii_whitespace();
         match c {
             '\n' if n_open == 0 && !words.is_empty() => break,
             ';' => while chars.next_if(|c| *c != '\n').is_some() {},
             '(' => n_open += 1,
             ')' => n_open = n_open.checked_sub(1).ok_or(RecordError::Unclosed)?,
             '"' => {
-                let mut word = Word { text: String::new(), is_quoted: true };
+                let mut word = Word { text: String::new(), is_quoted: true, is_joined };
                 loop {
                     match chars.next().ok_or(RecordError::Unclosed)? {
                         '"' => break,
@@ -146,7 +154,7 @@ fn words(text: &str) -> Result<Vec<Word>, RecordError> {
             }
             c if c.is_ascii_whitespace() => {}
             c => {
-                let mut word = Word { text: String::new(), is_quoted: false };
+                let mut word = Word { text: String::new(), is_quoted: false, is_joined };
                 let mut next = Some(c);
                 while let Some(c) = next {
                     word.text.push(c);
@@ -232,8 +240,8 @@ fn data(rtype: RecordType, words: &[Word]) -> Result<RData, RecordError> {
         _ if is_generic => return decode(rtype, &generic(words)?),
         Some(fields) => fields,
         None => {
-            let text: Vec<String> = words.iter().map(Word::written).collect();
-            return RData::try_from_str(rtype, &text.join(" "))
+            let text: String = words.iter().map(Word::written).collect();
+            return RData::try_from_str(rtype, text.trim_start())
                 .map_err(|error| RecordError::Data(error.to_string()));
         }
     };
@@ -249,8 +257,11 @@ fn data(rtype: RecordType, words: &[Word]) -> Result<RData, RecordError> {
 }
 
 impl Word {
+    /// As it was written, with what stands before it.
     fn written(&self) -> String {
-        if self.is_quoted { format!("\"{}\"", self.text) } else { self.text.clone() }
+        let space = if self.is_joined { "" } else { " " };
+        let quote = if self.is_quoted { "\"" } else { "" };
+        format!("{space}{quote}{}{quote}", self.text)
     }
 }
 
@@ -430,3 +441,6 @@ fn decode(rtype: RecordType, data: &[u8]) -> Result<RData, RecordError> {
 
 /// Where a record has none.
 const DEFAULT_TTL_SECS: u32 = 3_600;
+
+#[cfg(test)]
+mod tests;

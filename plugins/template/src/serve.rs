@@ -67,7 +67,7 @@ impl Instance {
     fn new(config: Config) -> Self {
         let mut is_pure = true;
         for (_, template) in config.templates() {
-            template.visit_fields(&mut |fields| {
+            template.visit_fields(&mut |fields, _| {
                 is_pure &= !fields.iter().any(|field| IMPURE_FIELDS.contains(&field.as_str()));
             });
         }

@@ -116,7 +116,13 @@ fn question_field(request: &Request, name: &str) -> Option<Value> {
 }
 
 /// The fields that depend on more than the question and the header bits that replies are kept apart by.
-pub(crate) const IMPURE_FIELDS: &[&str] = &["Remote", "Message", "Question", "Meta"];
+pub(crate) const IMPURE_FIELDS: &[&str] = &["Remote", "Message", "Meta"];
+
+/// Every field of the root.
+pub(crate) const FIELDS: &[&str] = &[
+    "Zone", "Name", "Class", "Type", "Regex", "Match", "Group", "Var", "Remote", "Message",
+    "Question", "Meta",
+];
 
 /// A name in lower case, as zone files write it.
 pub(crate) fn name_text(name: &Name) -> String {

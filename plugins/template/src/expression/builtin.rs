@@ -3,7 +3,12 @@
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
+use super::base64::{from_base64, to_base64};
 use super::eval::{MAX_TEXT, as_float, member, position};
+use super::signature::{
+    Checked, aggregate, element, get_type, has_length, ints, is_list, is_list_of_texts, is_map,
+    is_number, is_number_or_text, one, splits, texts,
+};
 use super::value::{Type, Value};
 
 /// One function.
@@ -25,7 +30,6 @@ pub(super) fn by_name(name: &str) -> Option<&'static Builtin> {
     BUILTINS.iter().find(|builtin| builtin.name == name)
 }
 
-type Checked = Result<Type, String>;
 type Called = Result<Value, String>;
 
 const fn builtin(
@@ -304,99 +308,6 @@ static BUILTINS: &[Builtin] = &[
 pub(super) const UNSUPPORTED: &[&str] =
     &["now", "date", "duration", "timezone", "toJSON", "fromJSON", "groupBy"];
 
-// What arguments must be, as far as is known.
-
-fn one(types: &[Type], is_wanted: fn(&Type) -> bool, result: Type) -> Checked {
-    match types {
-        [only] if is_wanted(only) => Ok(result),
-        [only] => Err(format!("{only} does not fit")),
-        _ => Err(format!("{} arguments do not fit", types.len())),
-    }
-}
-
-fn texts(types: &[Type], n_wanted: std::ops::RangeInclusive<usize>, result: Type) -> Checked {
-    all(types, n_wanted, &Type::Text, result)
-}
-
-fn ints(types: &[Type], n_wanted: std::ops::RangeInclusive<usize>, result: Type) -> Checked {
-    all(types, n_wanted, &Type::Int, result)
-}
-
-fn all(
-    types: &[Type],
-    n_wanted: std::ops::RangeInclusive<usize>,
-    wanted: &Type,
-    result: Type,
-) -> Checked {
-    if !n_wanted.contains(&types.len()) {
-        return Err("the number of arguments does not fit".to_owned());
-    }
-    match types.iter().find(|known| !known.fits(wanted)) {
-        None => Ok(result),
-        Some(other) => Err(format!("a {wanted} is wanted, not {other}")),
-    }
-}
-
-fn splits(types: &[Type]) -> Checked {
-    texts(types.get(..2).unwrap_or(types), 2..=2, Type::Text)?;
-    ints(types.get(2..).unwrap_or_default(), 0..=1, Type::list(Type::Text))
-}
-
-fn aggregate(types: &[Type]) -> Checked {
-    match types {
-        [] => Err("at least one argument is wanted".to_owned()),
-        types if types.iter().all(Type::is_number) => Ok(types[0].clone()),
-        types if types.iter().all(|known| is_number(known) || is_list(known)) => Ok(Type::Any),
-        _ => Err("numbers are wanted".to_owned()),
-    }
-}
-
-fn get_type(types: &[Type]) -> Checked {
-    match types {
-        [Type::Any, _] => Ok(Type::Any),
-        [Type::List(of), key] if key.fits(&Type::Int) => Ok((**of).clone()),
-        [Type::Map(of), key] if key.fits(&Type::Text) => Ok((**of).clone()),
-        [of, key] => Err(format!("{of} has no element of type {key}")),
-        _ => Err("two arguments are wanted".to_owned()),
-    }
-}
-
-fn element(types: &[Type]) -> Type {
-    match types {
-        [Type::List(of), ..] => (**of).clone(),
-        _ => Type::Any,
-    }
-}
-
-fn is_number(known: &Type) -> bool {
-    known.is_number() || *known == Type::Any
-}
-
-fn is_number_or_text(known: &Type) -> bool {
-    is_number(known) || *known == Type::Text
-}
-
-fn is_list(known: &Type) -> bool {
-    matches!(known, Type::List(_) | Type::Any)
-}
-
-fn is_list_of_texts(known: &Type) -> bool {
-    match known {
-        Type::List(of) => of.fits(&Type::Text),
-        known => *known == Type::Any,
-    }
-}
-
-fn is_map(known: &Type) -> bool {
-    matches!(known, Type::Map(_) | Type::Any)
-}
-
-fn has_length(known: &Type) -> bool {
-    matches!(known, Type::Any | Type::Text | Type::List(_) | Type::Map(_))
-}
-
-// What arguments are.
-
 fn text(values: &[Value], i: usize) -> Result<&str, String> {
     match values.get(i) {
         Some(Value::Text(text)) => Ok(text),
@@ -428,8 +339,6 @@ fn entries(values: &[Value]) -> Result<&BTreeMap<String, Value>, String> {
         other => Err(format!("a map is wanted, not {}", other.map_or("nothing", Value::kind))),
     }
 }
-
-// What functions do.
 
 fn count(n: usize) -> Value {
     Value::Int(i64::try_from(n).unwrap_or(i64::MAX))
@@ -625,39 +534,3 @@ fn shift(values: &[Value]) -> Result<(i64, u32), String> {
     let by = u64::try_from(number(values, 1)?).map_err(|_| "a negative shift")?;
     Ok((number(values, 0)?, u32::try_from(by).unwrap_or(u32::MAX)))
 }
-
-/// RFC 4648 §4.
-fn to_base64(octets: &[u8]) -> String {
-    let mut text = String::with_capacity(octets.len().div_ceil(3) * 4);
-    for chunk in octets.chunks(3) {
-        let octet = |i: usize| u32::from(chunk.get(i).copied().unwrap_or(0));
-        let bits = octet(0) << 16 | octet(1) << 8 | octet(2);
-        for i in 0..4 {
-            let digit = BASE64[(bits >> (18 - 6 * i) & 0x3f) as usize];
-            text.push(if i <= chunk.len() { char::from(digit) } else { '=' });
-        }
-    }
-    text
-}
-
-fn from_base64(text: &str) -> Option<Vec<u8>> {
-    let digits: Vec<u8> = text.bytes().filter(|b| !matches!(b, b'\r' | b'\n')).collect();
-    let n_digits = digits.iter().rposition(|b| *b != b'=').map_or(0, |last| last + 1);
-    if !digits.len().is_multiple_of(4) || digits.len() - n_digits > 2 {
-        return None;
-    }
-    let mut octets = Vec::with_capacity(digits.len() / 4 * 3);
-    for chunk in digits[..n_digits].chunks(4) {
-        let mut bits = 0_u32;
-        for digit in chunk {
-            let value = BASE64.iter().position(|known| known == digit)?;
-            bits = bits << 6 | u32::try_from(value).ok()?;
-        }
-        let n_octets = chunk.len() * 6 / 8;
-        bits <<= 6 * (4 - chunk.len());
-        octets.extend(&bits.to_be_bytes()[1..=n_octets]);
-    }
-    Some(octets)
-}
-
-const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";

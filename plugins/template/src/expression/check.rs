@@ -101,6 +101,11 @@ impl Checker<'_> {
                 }
                 of
             }
+            Node::Binary(Operator::Remainder, left, right)
+                if matches!((&**left, &**right), (Node::Int(_), Node::Int(0))) =>
+            {
+                return Err(CompileError::new("division by zero"));
+            }
             Node::Binary(operator, left, right) => {
                 let (left, right) = (self.node(left)?, self.node(right)?);
                 binary(*operator, &left, &right)?

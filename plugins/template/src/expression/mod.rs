@@ -16,12 +16,14 @@
 //! | [`check`] | types, as far as they are known: what can never work is refused before the first query |
 //! | [`eval`] | the tree to a value |
 //! | [`builtin`] | functions of the language: `len`, `replace`, `split` … |
+//! | [`signature`] | what their arguments must be |
 //! | [`predicate`] | functions that take a condition: `any`, `filter`, `map` … |
 //! | [`query`] | functions that a query answers: `name()`, `client_ip()` … |
 //!
 //! Dates and times (`now`, `date`, `duration`, `timezone`), JSON, `groupBy`, `$env`, byte strings and functions without a
 //! call are left out, and are refused by name.
 
+mod base64;
 mod builtin;
 mod check;
 mod eval;
@@ -29,6 +31,7 @@ mod lex;
 mod parse;
 mod predicate;
 mod query;
+mod signature;
 mod tree;
 mod value;
 

@@ -152,7 +152,7 @@ impl Predicate {
             Self::One => Value::Bool(kept.len() == 1),
             Self::Count => count(kept.len()),
             Self::Find | Self::FindLast => first.map_or(Value::Nil, |i| list[i].clone()),
-            Self::FindIndex | Self::FindLastIndex => first.map_or(Value::Int(-1), count),
+            Self::FindIndex | Self::FindLastIndex => first.map_or(Value::Nil, count),
             _ => Value::List(kept.into_iter().map(|i| list[i].clone()).collect()),
         })
     }

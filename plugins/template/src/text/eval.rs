@@ -255,7 +255,7 @@ impl Scope<'_> {
     fn fields(&self, mut of: Value, fields: &[String]) -> Result<Value, EvalError> {
         for field in fields {
             of = match &of {
-                Value::Map(map) => map.get(field),
+                Value::Map(map) => map.field(field),
                 Value::Object(object) => self
                     .subject
                     .field(*object, field)

@@ -108,7 +108,8 @@ fn size(
 fn verb_of(verb: char, spec: &Spec, value: &Value) -> String {
     let formatted = match (verb, value) {
         ('v', Value::Text(text)) if spec.is_alternate => Some(quote(text)),
-        ('v' | 's', Value::List(items)) => {
+        ('T', _) => Some(value.kind().to_owned()),
+        (_, Value::List(items)) => {
             let items: Vec<String> = items.iter().map(|item| verb_of(verb, spec, item)).collect();
             return format!("[{}]", items.join(" "));
         }
@@ -117,7 +118,6 @@ fn verb_of(verb: char, spec: &Spec, value: &Value) -> String {
         ('v' | 's', Value::Text(text)) => Some(cut(text, spec)),
         ('v', _) => Some(value.to_string()),
         ('t', Value::Bool(b)) => Some(b.to_string()),
-        ('T', _) => Some(value.kind().to_owned()),
         ('q', Value::Text(text)) => Some(quote(&cut(text, spec))),
         ('x' | 'X', Value::Text(text)) => Some(hex(text.as_bytes(), verb == 'X', spec)),
         ('d' | 'b' | 'o' | 'O' | 'x' | 'X' | 'c' | 'q' | 'U', Value::Int(_) | Value::Uint(_)) => {

@@ -122,7 +122,7 @@ fn index(of: &Value, key: &Value) -> Result<Value, EvalError> {
     let out_of_range = || EvalError::new(format!("index out of range: {key}"));
     match of {
         Value::Map(map) => match key {
-            Value::Text(key) => Ok(map.get(key)),
+            Value::Text(key) => Ok(map.index(key)),
             _ => Err(EvalError::new(format!("a map is indexed by strings, not {}", key.kind()))),
         },
         Value::List(items) => items.get(position(key)?).cloned().ok_or_else(out_of_range),

@@ -261,7 +261,7 @@ fn escape(rest: &str, quote: char) -> Option<(char, usize)> {
         'x' => coded(2, 2, 16),
         'u' => coded(2, 4, 16),
         'U' => coded(2, 8, 16),
-        '0'..='7' => coded(1, 3, 8),
+        '0'..='3' => coded(1, 3, 8),
         _ => None,
     }
 }

@@ -155,7 +155,9 @@ impl Parser {
                 )));
             }
             commands.push(command);
-            if self.tokens.next_if(|token| token.kind == Kind::Pipe).is_none() {
+            // A pipe that leads nowhere is passed over.
+            let is_piped = self.tokens.next_if(|token| token.kind == Kind::Pipe).is_some();
+            if !is_piped || self.tokens.peek().is_some_and(|token| token.kind == Kind::Close) {
                 break;
             }
         }
@@ -330,7 +332,8 @@ pub(super) fn number(written: &str) -> Option<Value> {
             Err(_) => whole.parse().ok().map(Value::Uint),
         };
     }
-    let is_decimal = digits.bytes().all(|b| b.is_ascii_digit() || b".eE+-_".contains(&b))
+    let is_decimal = digits.contains(['.', 'e', 'E'])
+        && digits.bytes().all(|b| b.is_ascii_digit() || b".eE+-_".contains(&b))
         && digits.bytes().any(|b| b.is_ascii_digit());
     let written = format!("{sign}{}", digits.replace('_', ""));
     is_decimal.then(|| written.parse().ok().map(Value::Float))?

@@ -68,40 +68,47 @@ pub(super) enum Operand {
 }
 
 impl Template {
-    /// Calls `visit` with the fields of every chain that starts from the root, such as `["Group", "a"]`. Chains from `.`
-    /// inside `with` and `range` count as well, since what `.` is there is known at evaluation only.
-    pub(crate) fn visit_fields(&self, visit: &mut dyn FnMut(&[String])) {
-        visit_nodes(&self.nodes, visit);
+    /// Calls `visit` with the fields of every chain, such as `["Group", "a"]`, and whether it is known to start from the
+    /// root: inside `with` and `range` only chains from `$` are.
+    pub(crate) fn visit_fields(&self, visit: &mut Visit<'_>) {
+        visit_nodes(&self.nodes, true, visit);
     }
 }
 
-fn visit_nodes(nodes: &[Node], visit: &mut dyn FnMut(&[String])) {
+/// Takes the fields of a chain, and whether it starts from the root.
+pub(crate) type Visit<'a> = dyn FnMut(&[String], bool) + 'a;
+
+fn visit_nodes(nodes: &[Node], is_root: bool, visit: &mut Visit<'_>) {
     for node in nodes {
-        match node {
-            Node::Text(_) | Node::Break | Node::Continue => {}
-            Node::Action(pipeline) => visit_pipeline(pipeline, visit),
-            Node::If(branches) | Node::With(branches) | Node::Range(branches) => {
-                visit_pipeline(&branches.pipeline, visit);
-                visit_nodes(&branches.then, visit);
-                visit_nodes(branches.otherwise.as_deref().unwrap_or_default(), visit);
+        let (branches, then_is_root) = match node {
+            Node::Text(_) | Node::Break | Node::Continue => continue,
+            Node::Action(pipeline) => {
+                visit_pipeline(pipeline, is_root, visit);
+                continue;
             }
-        }
+            Node::If(branches) => (branches, is_root),
+            Node::With(branches) | Node::Range(branches) => (branches, false),
+        };
+        visit_pipeline(&branches.pipeline, is_root, visit);
+        visit_nodes(&branches.then, then_is_root, visit);
+        visit_nodes(branches.otherwise.as_deref().unwrap_or_default(), is_root, visit);
     }
 }
 
-fn visit_pipeline(pipeline: &Pipeline, visit: &mut dyn FnMut(&[String])) {
+fn visit_pipeline(pipeline: &Pipeline, is_root: bool, visit: &mut Visit<'_>) {
     for operand in pipeline.commands.iter().flatten() {
-        visit_operand(operand, visit);
+        visit_operand(operand, is_root, visit);
     }
 }
 
-fn visit_operand(operand: &Operand, visit: &mut dyn FnMut(&[String])) {
+fn visit_operand(operand: &Operand, is_root: bool, visit: &mut Visit<'_>) {
     match operand {
-        Operand::Fields(fields) | Operand::Variable(_, fields) => visit(fields),
-        Operand::Pipeline(pipeline) => visit_pipeline(pipeline, visit),
+        Operand::Fields(fields) => visit(fields, is_root),
+        Operand::Variable(variable, fields) => visit(fields, variable.slot == 0),
+        Operand::Pipeline(pipeline) => visit_pipeline(pipeline, is_root, visit),
         Operand::Chain(of, fields) => {
-            visit_operand(of, visit);
-            visit(fields);
+            visit_operand(of, is_root, visit);
+            visit(fields, false);
         }
         Operand::Dot | Operand::Nil | Operand::Literal(..) | Operand::Function(_) => {}
     }

@@ -22,7 +22,7 @@ pub(crate) enum Value {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Map {
     pub(crate) entries: BTreeMap<String, Value>,
-    /// Whether it holds text alone: a name that is missing reads as the empty text then, otherwise as no value.
+    /// Whether it holds text alone: `index` gives the empty text for a name that is missing then, otherwise no value.
     pub(crate) is_text: bool,
 }
 
@@ -74,12 +74,16 @@ impl Value {
 }
 
 impl Map {
-    /// The value of that name.
-    pub(crate) fn get(&self, name: &str) -> Value {
-        match self.entries.get(name) {
-            Some(value) => value.clone(),
-            None if self.is_text => Value::text(""),
-            None => Value::Nil,
+    /// The value of that name, as `.name` has it: no value where there is none, whatever the map holds.
+    pub(super) fn field(&self, name: &str) -> Value {
+        self.entries.get(name).cloned().unwrap_or(Value::Nil)
+    }
+
+    /// The value of that name, as `index` has it.
+    pub(super) fn index(&self, name: &str) -> Value {
+        match self.field(name) {
+            Value::Nil if self.is_text => Value::text(""),
+            value => value,
         }
     }
 }
@@ -119,7 +123,7 @@ impl fmt::Display for Value {
     }
 }
 
-/// The shortest form that reads back the same; with an exponent from 1e21 and below 1e-4.
+/// The shortest form that reads back the same; with an exponent from 1e6 on and below 1e-4.
 pub(super) fn float(n: f64) -> String {
     if n.is_nan() {
         return "NaN".to_owned();
@@ -128,7 +132,7 @@ pub(super) fn float(n: f64) -> String {
         return if n > 0.0 { "+Inf" } else { "-Inf" }.to_owned();
     }
     let size = n.abs();
-    if n != 0.0 && !(1e-4..1e21).contains(&size) {
+    if n != 0.0 && !(1e-4..1e6).contains(&size) {
         exponent(&format!("{n:e}"))
     } else {
         n.to_string()
