@@ -86,7 +86,12 @@ impl Conf {
 /// What serves where there is no Corefile, or an empty one: as CoreDNS.
 fn built_in(default_port: u16) -> Loaded {
     let text = format!(".:{default_port} {{\n    whoami\n    log\n}}\n");
-    corefile::parse(Path::new("built-in Corefile"), &text, &|_| None)
+    corefile::parse(Path::new(BUILT_IN_PATH), &text, &|_| None)
+}
+
+/// Whether there was no Corefile, or an empty one.
+fn is_built_in(loaded: &Loaded) -> bool {
+    loaded.sources.files().first().is_some_and(|file| file.path == Path::new(BUILT_IN_PATH))
 }
 
 /// Why the server ended, or could not start.
@@ -464,6 +469,11 @@ impl Server {
     }
 
     async fn try_apply(&mut self, loaded: &Loaded) -> Result<(), EndError> {
+        if is_built_in(loaded) {
+            // Who writes a file in place empties it first: that is no wish to serve something else.
+            // CoreDNS changes over to `whoami` until it looks again.
+            return Err(EndError::Corefile("the Corefile is gone or empty".into()));
+        }
         let (assembled, warnings) = self.assemble(loaded).map_err(EndError::Corefile)?;
         let opened = self.open_sockets(&assembled)?;
         let generation = Generation::spawn(assembled);
@@ -667,6 +677,8 @@ fn max_connections() -> usize {
 }
 
 const DEFAULT_PATH: &str = "Corefile";
+/// Names the built-in Corefile in diagnostics.
+const BUILT_IN_PATH: &str = "built-in Corefile";
 const PANICS_HELP: &str = "A metrics that counts the number of panics.";
 /// For queries that are being answered, and for background work, when it is over.
 const GRACE: Duration = Duration::from_secs(5);
