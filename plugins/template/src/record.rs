@@ -214,6 +214,7 @@ fn layout(rtype: RecordType) -> Option<&'static [Field]> {
         // NS, CNAME, PTR, DNAME and those of RFC 1035 that nobody uses.
         2 | 3 | 4 | 5 | 7 | 8 | 9 | 12 | 39 => &[Name],
         6 => &[Name, Name, U32, Period, Period, Period, Period],
+        19 => &[Text],
         13 => &[Text, Text],
         // MX, AFSDB, RT, KX, LP
         15 | 18 | 21 | 36 | 107 => &[U16, Name],

@@ -1,5 +1,6 @@
 //! Which directive answers, and how.
 
+use plugin::metrics::CounterVec;
 use plugin::proto::op::{Edns, Message, ResponseCode};
 use plugin::proto::rr::rdata::opt::EdnsOption;
 use plugin::proto::rr::{DNSClass, RData, Record, RecordType};
@@ -217,14 +218,17 @@ impl Templates {
         labels: &[&str; 5],
     ) -> Result<Record, ServeError> {
         let [server, zone, view, class, rtype] = *labels;
-        let written = template.to_string();
-        let labels = [server, zone, view, class, rtype, section, &written];
+        let failed = |failures: &CounterVec| {
+            let written = template.to_string();
+            failures.with(&[server, zone, view, class, rtype, section, &written]).inc();
+            written
+        };
         let text = template.fill_in(matched).map_err(|source| {
-            self.metrics.template_failures.with(&labels).inc();
-            ServeError::failed(Failure::FillIn { template: written.clone(), source })
+            let template = failed(&self.metrics.template_failures);
+            ServeError::failed(Failure::FillIn { template, source })
         })?;
         record::parse(&text).map_err(|source| {
-            self.metrics.rr_failures.with(&labels).inc();
+            failed(&self.metrics.rr_failures);
             ServeError::failed(Failure::Record { text: text.clone(), source })
         })
     }

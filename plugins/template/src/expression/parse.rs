@@ -298,13 +298,12 @@ impl<'a> Parser<'a> {
         if let Some(predicate) = Predicate::by_name(name) {
             return self.predicate(predicate, arguments);
         }
+        if builtin::UNSUPPORTED.contains(&name) {
+            return Err(CompileError::new(format!("`{name}` is not supported")));
+        }
         arguments.extend(self.items(")")?);
-        // Names of the environment hide functions of the language; the check knows them.
         Ok(match builtin::by_name(name) {
             Some(builtin) => Node::Builtin(builtin, arguments),
-            None if builtin::UNSUPPORTED.contains(&name) => {
-                return Err(CompileError::new(format!("`{name}` is not supported")));
-            }
             None => Node::Call(name.to_owned(), arguments),
         })
     }

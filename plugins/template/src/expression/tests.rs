@@ -204,6 +204,7 @@ fn what_can_never_work_is_refused() {
         ("'\\q'", "unknown escape"),
         ("a @ b", "unexpected `@`"),
         ("now()", "`now` is not supported"),
+        ("groupBy([1], # > 1)", "`groupBy` is not supported"),
         ("$env", "`$env` is not supported"),
         ("b'a'", "byte strings are not supported"),
     ];
