@@ -128,6 +128,30 @@ fn no_query_sent_before_the_end_stays_unanswered() {
 }
 
 #[test]
+fn a_new_process_takes_over_from_the_old_one_without_a_loss() {
+    let upstream = Upstream::start(ZONE);
+    let corefile = format!(".:{{PORT}} {{\n    cache\n    forward . {}\n}}\n", upstream.address);
+    let mut server = Server::start("hand-over", &corefile);
+    let port = server.address().port();
+    let load = Load::start(server.address(), Transport::Udp, 6, |client, n| match n % 3 {
+        0 => format!("new-{client}-{n}.example. A"),
+        _ => format!("known-{}.example. A", n % 16),
+    });
+    for _ in 0..3 {
+        load.wait_for_answers(50);
+        // Both listen on the port for a while, as on a node that is upgraded.
+        let next = Server::start("hand-over", &corefile.replace("{PORT}", &port.to_string()));
+        load.wait_for_answers(50);
+        server.signal(Signal::SIGTERM);
+        assert_eq!(server.wait_for_exit().code(), Some(0));
+        server = next;
+    }
+    load.wait_for_answers(50);
+    load.stop().assert_all_answered();
+    server.assert_sound();
+}
+
+#[test]
 fn queries_in_flight_are_answered_before_the_end() {
     let upstream = Upstream::start(ZONE);
     let corefile = format!(".:{{PORT}} {{\n    forward . {}\n}}\n", upstream.address);

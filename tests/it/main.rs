@@ -13,6 +13,7 @@
 //! | [`reload`] | a changed Corefile under load |
 //! | [`hostile`] | clients that mean harm |
 //! | [`command_line`] | flags, exit codes, `check` |
+//! | [`metrics`] | what is counted |
 //! | [`docs`] | what the READMEs say |
 //!
 //! A test that needs something this machine lacks says so on standard error, past the test runner, and
@@ -25,5 +26,6 @@ mod faults;
 mod harness;
 mod hostile;
 mod listener;
+mod metrics;
 mod reload;
 mod scenarios;
