@@ -126,7 +126,8 @@ const BUILT_IN: &[Entry] = &[
     // Names that never leave the machine: above everything that looks further.
     plugin(rhumb_local::PLUGIN),
     not_yet("dns64"),
-    not_yet("any"),
+    // Above everything that would look for all RRsets at a name.
+    plugin(rhumb_any::PLUGIN),
     not_yet("chaos"),
     // Above the cache, so that cached RRsets are shuffled too.
     plugin(rhumb_loadbalance::PLUGIN),
