@@ -140,7 +140,8 @@ const BUILT_IN: &[Entry] = &[
     not_yet("header"),
     not_yet("dnssec"),
     not_yet("tls"),
-    not_yet("minimal"),
+    // Below the cache, so that short answers are kept; above all that have data.
+    plugin(rhumb_minimal::PLUGIN),
     plugin(rhumb_template::PLUGIN),
     not_yet("transfer"),
     plugin(rhumb_hosts::PLUGIN),
