@@ -107,7 +107,8 @@ const BUILT_IN: &[Entry] = &[
     not_yet("multisocket"),
     // When a new Corefile is looked for.
     setting("reload", settings::reload::SETTING),
-    not_yet("nsid"),
+    // Above all that makes replies: it names the server in them.
+    plugin(rhumb_nsid::PLUGIN),
     not_yet("bufsize"),
     // Which addresses the block listens on: plugins below ask their own listener.
     setting("bind", settings::bind::SETTING),
