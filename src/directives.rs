@@ -129,7 +129,8 @@ const BUILT_IN: &[Entry] = &[
     not_yet("dns64"),
     // Above everything that would look for all RRsets at a name.
     plugin(rhumb_any::PLUGIN),
-    not_yet("chaos"),
+    // Names of class CH that every server has, whatever its zones.
+    plugin(rhumb_chaos::PLUGIN),
     // Above the cache, so that cached RRsets are shuffled too.
     plugin(rhumb_loadbalance::PLUGIN),
     not_yet("tsig"),
