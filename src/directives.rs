@@ -139,7 +139,8 @@ const BUILT_IN: &[Entry] = &[
     not_yet("acl"),
     // Above everything that costs a look-up.
     plugin(rhumb_cache::PLUGIN),
-    not_yet("header"),
+    // Below the cache: the changed flags are what is kept.
+    plugin(rhumb_header::PLUGIN),
     not_yet("dnssec"),
     not_yet("tls"),
     // Below the cache, so that short answers are kept; above all that have data.
