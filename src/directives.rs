@@ -136,7 +136,8 @@ const BUILT_IN: &[Entry] = &[
     not_yet("tsig"),
     not_yet("rewrite"),
     not_yet("autopath"),
-    not_yet("acl"),
+    // Above the cache: it has to see every query, whether or not the answer is kept.
+    plugin(rhumb_acl::PLUGIN),
     // Above everything that costs a look-up.
     plugin(rhumb_cache::PLUGIN),
     // Below the cache: the changed flags are what is kept.
