@@ -97,7 +97,8 @@ const BUILT_IN: &[Entry] = &[
     setting("root", settings::root::SETTING),
     not_yet("metadata"),
     not_yet("geoip"),
-    not_yet("cancel"),
+    // Above all that takes time.
+    plugin(rhumb_cancel::PLUGIN),
     not_yet("proxyproto"),
     not_yet("quic"),
     not_yet("grpc_server"),
