@@ -127,7 +127,8 @@ const BUILT_IN: &[Entry] = &[
     not_yet("dnstap"),
     // Names that never leave the machine: above everything that looks further.
     plugin(rhumb_local::PLUGIN),
-    not_yet("dns64"),
+    // Above the cache: both look-ups come from there, and only some clients get what is made of them.
+    plugin(rhumb_dns64::PLUGIN),
     // Above everything that would look for all RRsets at a name.
     plugin(rhumb_any::PLUGIN),
     // Names of class CH that every server has, whatever its zones.
