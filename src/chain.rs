@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use arc_swap::ArcSwap;
 use futures::FutureExt;
 use hickory_proto::op::{Edns, Message, MessageType, ResponseCode};
-use hickory_proto::rr::DNSClass;
+use hickory_proto::rr::{DNSClass, RecordType};
 use hickory_proto::serialize::binary::BinEncodable;
 use plugin::metrics::Counter;
 use plugin::{Origin, Reply, Request, Resolve, ServeError, ServerInfo, async_trait};
@@ -45,6 +45,14 @@ pub(crate) struct Query {
     pub(crate) message: Box<Message>,
     /// The UDP payload size as the client wrote it, which the codec rounds up to 512.
     pub(crate) advertised_size: Option<u16>,
+}
+
+impl Query {
+    /// Whether it asks for a whole zone.
+    pub(crate) fn is_transfer(&self) -> bool {
+        let qtype = self.message.queries.first().map(hickory_proto::op::Query::query_type);
+        matches!(qtype, Some(RecordType::AXFR | RecordType::IXFR))
+    }
 }
 
 /// What to do with a message.
@@ -118,7 +126,7 @@ impl Listener {
             let client = Client { edns: Some(Edns::new()), advertised_size: 0, ..client };
             return finish_rcode(skeleton, ResponseCode::BADVERS, &client).map(Finished::from);
         }
-        let reply = self.serve(message, origin).await.unwrap_or_else(|error| {
+        let mut reply = self.serve(message, origin).await.unwrap_or_else(|error| {
             let mut message = skeleton.clone();
             message.metadata.response_code = error.rcode();
             let mut reply = Reply::from(message);
@@ -127,14 +135,17 @@ impl Listener {
         });
         let mut finished = Finished {
             bytes: Vec::new(),
+            more: Vec::new(),
             replay: reply.replay().clone(),
             tallies: reply.tallies().into(),
             is_shuffled: reply.is_shuffled(),
         };
         let edes = reply.edes().to_vec();
+        let more = reply.take_more();
         match finish(reply.into_message()?, &edes, &client) {
             Ok(bytes) => {
                 finished.bytes = bytes;
+                finished.more = finish_more(more, &client).await;
                 Some(finished)
             }
             Err(error) => {
@@ -228,6 +239,24 @@ fn skeleton(message: &Message) -> Message {
     reply.metadata.checking_disabled = message.metadata.checking_disabled;
     reply.queries.clone_from(&message.queries);
     reply
+}
+
+/// Encodes the messages that follow the first, as far as that is possible: a transfer that ends without
+/// its closing SOA record is not taken for a whole one.
+async fn finish_more(more: Vec<Message>, client: &Client) -> Vec<Vec<u8>> {
+    let mut finished = Vec::with_capacity(more.len());
+    for message in more {
+        match finish(message, &[], client) {
+            Ok(bytes) => finished.push(bytes),
+            Err(error) => {
+                tracing::debug!(%error, "a message of a transfer cannot be encoded");
+                break;
+            }
+        }
+        // Others have their turn while a large zone is encoded.
+        tokio::task::yield_now().await;
+    }
+    finished
 }
 
 fn finish_rcode(mut reply: Message, rcode: ResponseCode, client: &Client) -> Option<Vec<u8>> {

@@ -10,8 +10,9 @@ use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum};
 use plugin::metrics::Registry;
 
 use crate::assemble::Context;
+use crate::conf::{self, Conf};
 use crate::directives::{Directives, Kind};
-use crate::lifecycle::{self, Conf, Options};
+use crate::lifecycle::{self, Options};
 
 /// A cluster DNS server that reads CoreDNS's Corefile.
 ///
@@ -179,9 +180,9 @@ fn check(directives: &Directives, file: &str, format: Format, port: u16) -> Exit
     };
     let loaded = conf.load(port);
     let _in_runtime = runtime.enter();
-    let (diagnostics, is_good) = lifecycle::diagnose(&context, &loaded);
+    let (diagnostics, is_good) = conf::diagnose(&context, &loaded);
     let text = match format {
-        Format::Text => lifecycle::render_all(&diagnostics, &loaded.sources),
+        Format::Text => conf::render_all(&diagnostics, &loaded.sources),
         Format::Json => {
             let mut json = corefile::render_json(&diagnostics, &loaded.sources);
             json.push('\n');

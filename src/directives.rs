@@ -71,9 +71,30 @@ impl Directives {
     }
 }
 
-/// Metrics that show from the start, whether or not a Corefile names the plugin.
+/// Metrics that show from the start, whether or not a Corefile names the plugin: alerts may ask for them.
 pub(crate) fn declare_metrics(metrics: &Registry) {
-    metrics.counter("coredns_panics_total", "A metrics that counts the number of panics.");
+    for (name, help) in [
+        ("coredns_panics_total", "Panics that were answered with SERVFAIL."),
+        (
+            "coredns_forward_healthcheck_broken_total",
+            "Queries that found every upstream out of service.",
+        ),
+        (
+            "coredns_forward_max_concurrent_rejects_total",
+            "Queries refused because as many were forwarded as may be.",
+        ),
+        ("coredns_health_request_failures_total", "Requests to our own /health that failed."),
+        (
+            "coredns_local_localhost_requests_total",
+            "Queries for names below `localhost.` or with `localhost` in front.",
+        ),
+    ] {
+        metrics.counter(name, help);
+    }
+    metrics.gauge(
+        "coredns_hosts_reload_timestamp_seconds",
+        "When the hosts file was last read, since the Unix epoch.",
+    );
 }
 
 const fn plugin(spec: PluginSpec) -> Entry {
@@ -137,7 +158,8 @@ const BUILT_IN: &[Entry] = &[
     plugin(rhumb_loadbalance::PLUGIN),
     not_yet("tsig"),
     not_yet("rewrite"),
-    not_yet("autopath"),
+    // Above the cache, which keeps what each name of a search path came to for all clients.
+    plugin(rhumb_autopath::PLUGIN),
     // Above the cache: it has to see every query, whether or not the answer is kept.
     plugin(rhumb_acl::PLUGIN),
     // Above everything that costs a look-up.
@@ -149,7 +171,8 @@ const BUILT_IN: &[Entry] = &[
     // Below the cache, so that short answers are kept; above all that have data.
     plugin(rhumb_minimal::PLUGIN),
     plugin(rhumb_template::PLUGIN),
-    not_yet("transfer"),
+    // Right above the plugins whose zones it hands out: they refuse what it has not taken.
+    plugin(rhumb_transfer::PLUGIN),
     plugin(rhumb_hosts::PLUGIN),
     not_planned("route53", "transfer the zone to a name server and `forward` to that"),
     not_planned("azure", "transfer the zone to a name server and `forward` to that"),

@@ -27,6 +27,8 @@ pub(crate) struct Client {
 #[derive(Debug)]
 pub(crate) struct Finished {
     pub(crate) bytes: Vec<u8>,
+    /// The messages that follow it on a stream.
+    pub(crate) more: Vec<Vec<u8>>,
     pub(crate) replay: Replay,
     /// What was counted for it, to be counted again with each replay.
     pub(crate) tallies: SmallVec<[Tally; 8]>,
@@ -37,7 +39,13 @@ pub(crate) struct Finished {
 impl From<Vec<u8>> for Finished {
     /// One that is never replayed.
     fn from(bytes: Vec<u8>) -> Self {
-        Self { bytes, replay: Replay::Never, tallies: SmallVec::new(), is_shuffled: false }
+        Self {
+            bytes,
+            more: Vec::new(),
+            replay: Replay::Never,
+            tallies: SmallVec::new(),
+            is_shuffled: false,
+        }
     }
 }
 

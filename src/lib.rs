@@ -12,17 +12,20 @@
 //! |---|---|
 //! | [`directives`](mod@directives) | THE ordered list of plugins |
 //! | `cli` | the command line, CoreDNS's flags and our sub-commands |
+//! | `conf` | the Corefile: where it comes from, what is wrong with it, whether it has changed |
 //! | `assemble` | Corefile tree to server blocks to compiled chains |
 //! | `routes`, `chain`, `finish` | a message on its way through a listener |
 //! | `replay` | the fast path: finished replies, sent again while they hold |
 //! | `listen` | workers with their UDP and TCP sockets |
 //! | `settings` | directives that set up the server instead of answering |
-//! | `lifecycle` | start, reload, lame duck, shutdown |
+//! | `lifecycle`, `signals`, `banner` | start, reload, lame duck, shutdown |
 //! | `log` | log lines as CoreDNS writes them |
 
 mod assemble;
+mod banner;
 mod chain;
 mod cli;
+mod conf;
 pub mod directives;
 mod finish;
 mod lifecycle;
@@ -32,6 +35,7 @@ mod log;
 mod replay;
 mod routes;
 mod settings;
+mod signals;
 
 pub use cli::run;
 pub use directives::{Directives, directives};

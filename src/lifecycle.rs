@@ -11,25 +11,24 @@
 //! A reload that fails at any step leaves everything as it was.
 
 use std::collections::HashMap;
-use std::fmt::Write as _;
-use std::io::{self, Read as _, Write as _};
+use std::io;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use corefile::{Diagnostic, Loaded, Severity, Sources};
+use corefile::Loaded;
 use futures::future::join_all;
 use plugin::metrics::{Counter, Gauge, GaugeVec, Registry};
 use plugin::{Plugin, ServerInfo, Shutdown, ShutdownTrigger, StartError};
 use rhumb_prometheus::DnsMetrics;
-use sha2::{Digest, Sha512};
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::assemble::{Assembled, Context, Endpoint};
 use crate::chain::{Listener, ListenerMetrics};
+use crate::conf::{self, Conf, fingerprint, is_built_in};
 use crate::directives::Directives;
 use crate::listen::{Connections, Sockets, Worker};
+use crate::signals::Signals;
 
 /// What the command line says.
 #[derive(Clone, Debug)]
@@ -38,60 +37,6 @@ pub(crate) struct Options {
     pub(crate) default_port: u16,
     pub(crate) pidfile: Option<PathBuf>,
     pub(crate) is_quiet: bool,
-}
-
-/// Where the Corefile comes from.
-#[derive(Clone, Debug)]
-pub(crate) enum Conf {
-    /// A file; a missing one is an error.
-    File(PathBuf),
-    /// `-conf stdin`, read once.
-    Text(String),
-    /// `./Corefile`, or the built-in default where there is none.
-    Unset,
-}
-
-impl Conf {
-    /// Reads `-conf`'s value.
-    pub(crate) fn new(written: Option<&str>) -> io::Result<Self> {
-        match written {
-            None | Some("") => Ok(Self::Unset),
-            Some("stdin") => {
-                let mut text = Vec::new();
-                io::stdin().lock().read_to_end(&mut text)?;
-                Ok(Self::Text(String::from_utf8_lossy(&text).into_owned()))
-            }
-            Some(path) => Ok(Self::File(path.into())),
-        }
-    }
-
-    /// Reads and parses the Corefile.
-    pub(crate) fn load(&self, default_port: u16) -> Loaded {
-        let environment = |name: &str| std::env::var(name).ok();
-        let loaded = match self {
-            Self::File(path) => corefile::load(path, &environment),
-            Self::Text(text) => corefile::parse(Path::new("stdin"), text, &environment),
-            Self::Unset if Path::new(DEFAULT_PATH).exists() => {
-                corefile::load(Path::new(DEFAULT_PATH), &environment)
-            }
-            Self::Unset => built_in(default_port),
-        };
-        if loaded.corefile.blocks.is_empty() && !loaded.has_errors() {
-            return built_in(default_port);
-        }
-        loaded
-    }
-}
-
-/// What serves where there is no Corefile, or an empty one: as CoreDNS.
-fn built_in(default_port: u16) -> Loaded {
-    let text = format!(".:{default_port} {{\n    whoami\n    log\n}}\n");
-    corefile::parse(Path::new(BUILT_IN_PATH), &text, &|_| None)
-}
-
-/// Whether there was no Corefile, or an empty one.
-fn is_built_in(loaded: &Loaded) -> bool {
-    loaded.sources.files().first().is_some_and(|file| file.path == Path::new(BUILT_IN_PATH))
 }
 
 /// Why the server ended, or could not start.
@@ -105,20 +50,6 @@ pub(crate) enum EndError {
     Start { name: &'static str, source: StartError },
     #[error(transparent)]
     Io(#[from] io::Error),
-}
-
-/// Every diagnostic of a Corefile, rendered.
-pub(crate) fn render_all(diagnostics: &[Diagnostic], sources: &Sources) -> String {
-    let mut text = String::new();
-    for diagnostic in diagnostics {
-        text.push_str(&corefile::render(diagnostic, sources));
-        text.push('\n');
-    }
-    let n_errors = diagnostics.iter().filter(|d| d.severity == Severity::Error).count();
-    if n_errors > 1 {
-        let _ = writeln!(text, "{n_errors} errors");
-    }
-    text
 }
 
 /// Serves until a signal ends it.
@@ -141,47 +72,6 @@ pub(crate) async fn run(directives: &Directives, options: Options) -> Result<(),
     }
     server.end(&mut signals).await;
     outcome
-}
-
-/// The signals that mean something.
-struct Signals {
-    ends: Ends,
-    hangup: Signal,
-    usr1: Signal,
-}
-
-/// The signals that end the process.
-struct Ends {
-    terminate: Signal,
-    interrupt: Signal,
-    quit: Signal,
-}
-
-impl Signals {
-    fn new() -> io::Result<Self> {
-        Ok(Self {
-            ends: Ends {
-                terminate: signal(SignalKind::terminate())?,
-                interrupt: signal(SignalKind::interrupt())?,
-                quit: signal(SignalKind::quit())?,
-            },
-            hangup: signal(SignalKind::hangup())?,
-            usr1: signal(SignalKind::user_defined1())?,
-        })
-    }
-}
-
-impl Ends {
-    /// Returns when the process is to end.
-    async fn recv(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {
-                tracing::info!("SIGTERM: Shutting down servers then terminating");
-            }
-            _ = self.interrupt.recv() => tracing::info!("SIGINT: Shutting down"),
-            _ = self.quit.recv() => tracing::info!("SIGQUIT: Shutting down"),
-        }
-    }
 }
 
 /// A running server.
@@ -277,8 +167,8 @@ impl Server {
                 tracing::error!("Could not write pidfile: {}: {error}", path.display());
             }
         }
-        if !self.options.is_quiet {
-            self.banner();
+        if let Some(generation) = self.generation.as_ref().filter(|_| !self.options.is_quiet) {
+            crate::banner::print(&generation.assembled.endpoints);
         }
         self.tell_fingerprint();
         Ok(())
@@ -307,7 +197,7 @@ impl Server {
             default_port: self.options.default_port,
             keep: Arc::new(keep),
         };
-        assemble(&context, loaded)
+        conf::assemble(&context, loaded)
     }
 
     /// Opens what is not open yet, for every worker. Nothing is served from it before [`Server::swap`].
@@ -396,17 +286,17 @@ impl Server {
     async fn serve(&mut self, signals: &mut Signals) {
         loop {
             let next_look = self.next_look();
+            let mut is_asked_for = true;
             tokio::select! {
                 () = signals.ends.recv() => return,
-                _ = signals.usr1.recv() => {
-                    tracing::info!("SIGUSR1: Reloading");
-                    self.reload().await;
-                }
-                _ = signals.hangup.recv() => {
-                    tracing::info!("SIGHUP: Reloading");
-                    self.reload().await;
-                }
-                () = next_look => self.look().await,
+                _ = signals.usr1.recv() => tracing::info!("SIGUSR1: Reloading"),
+                _ = signals.hangup.recv() => tracing::info!("SIGHUP: Reloading"),
+                () = next_look => is_asked_for = false,
+            }
+            // Plugins may wait for something: that is no reason not to end.
+            tokio::select! {
+                () = signals.ends.recv() => return,
+                () = self.reload(is_asked_for) => {}
             }
         }
     }
@@ -426,24 +316,18 @@ impl Server {
         }
     }
 
-    /// Reloads where the Corefile, its imports or its environment have changed.
-    async fn look(&mut self) {
+    /// Reloads: whatever has changed where it is asked for, otherwise only where the Corefile, its imports
+    /// or its environment have.
+    async fn reload(&mut self, is_asked_for: bool) {
         let loaded = self.options.conf.load(self.options.default_port);
-        if loaded.sources.files().is_empty() {
+        if loaded.sources.files().is_empty() && !is_asked_for {
             // It cannot be read: the old one goes on, and the next look may find it again.
             return;
         }
         let fingerprint = fingerprint(&loaded);
-        if fingerprint != self.fingerprint {
+        if is_asked_for || fingerprint != self.fingerprint {
             self.apply(&loaded, fingerprint).await;
         }
-    }
-
-    /// Reloads whatever has changed.
-    async fn reload(&mut self) {
-        let loaded = self.options.conf.load(self.options.default_port);
-        let fingerprint = fingerprint(&loaded);
-        self.apply(&loaded, fingerprint).await;
     }
 
     async fn apply(&mut self, loaded: &Loaded, fingerprint: String) {
@@ -460,10 +344,7 @@ impl Server {
             }
             Err(error) => {
                 self.reload_failed.inc();
-                tracing::error!(
-                    target: "plugin/reload",
-                    "Corefile changed but reload failed: {error}"
-                );
+                tell_failure(&error);
             }
         }
     }
@@ -475,40 +356,17 @@ impl Server {
             return Err(EndError::Corefile("the Corefile is gone or empty".into()));
         }
         let (assembled, warnings) = self.assemble(loaded).map_err(EndError::Corefile)?;
-        let opened = self.open_sockets(&assembled)?;
         let generation = Generation::spawn(assembled);
         // Dropped on failure, which ends its background work.
         generation.start().await?;
+        // Not before: the kernel gives queries to a new socket at once.
+        let opened = self.open_sockets(&generation.assembled)?;
         print_warnings(&warnings);
         let before = self.swap(generation, opened);
         if let Some(before) = before {
             before.stop().await;
         }
         Ok(())
-    }
-
-    /// The zones that are served and where, then the version: as CoreDNS prints them.
-    fn banner(&self) {
-        let Some(generation) = &self.generation else { return };
-        let mut text = String::new();
-        for endpoint in &generation.assembled.endpoints {
-            for zone in &endpoint.zones {
-                if !is_preferred_syntax(zone) {
-                    let _ = writeln!(
-                        text,
-                        "Warning: Domain {zone:?} does not follow RFC1035 preferred syntax"
-                    );
-                }
-                let _ = write!(text, "{zone}:{}", endpoint.address.port());
-                if !endpoint.address.ip().is_unspecified() {
-                    let _ = write!(text, " on {}", endpoint.address.ip());
-                }
-                text.push('\n');
-            }
-        }
-        text.push_str(&crate::cli::version());
-        let mut stdout = io::stdout().lock();
-        let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
     }
 
     /// Lame duck, then the end. A second signal skips the waiting.
@@ -577,90 +435,38 @@ impl Drop for Generation {
     }
 }
 
-/// Sets up what was loaded, opens nothing. Both sides come rendered.
-fn assemble(context: &Context<'_>, loaded: &Loaded) -> Result<(Assembled, String), String> {
-    let mut diagnostics = loaded.diagnostics.clone();
-    // Mistakes in the text do not keep the rest of it from being looked at.
-    match context.assemble(&loaded.corefile) {
-        Ok(assembled) if !loaded.has_errors() => {
-            diagnostics.extend(assembled.warnings.iter().cloned());
-            let warnings = render_all(&diagnostics, &loaded.sources);
-            Ok((assembled, warnings))
-        }
-        Ok(_) => Err(render_all(&diagnostics, &loaded.sources)),
-        Err(more) => Err(render_all(&sorted(diagnostics, more), &loaded.sources)),
+/// One line that says where and why, then every diagnostic.
+fn tell_failure(error: &EndError) {
+    let told = error.to_string();
+    let mut diagnostics = told.split("\n\n").map(str::trim_end).filter(|text| !text.is_empty());
+    let first = diagnostics.clone().find_map(|text| text.strip_prefix("error: "));
+    let summary = first.map_or_else(
+        || told.trim_end().to_owned(),
+        |first| {
+            let mut lines = first.lines();
+            let message = lines.next().unwrap_or_default();
+            match lines.next().and_then(|line| line.trim_start().strip_prefix("--> ")) {
+                Some(position) => format!("{position}: {message}"),
+                None => message.to_owned(),
+            }
+        },
+    );
+    tracing::error!(target: "plugin/reload", "Corefile changed but reload failed: {summary}");
+    if first.is_some() {
+        diagnostics.by_ref().for_each(|text| match text.strip_prefix("warning: ") {
+            Some(warning) => tracing::warn!(target: "plugin/reload", "{warning}"),
+            None => tracing::error!(
+                target: "plugin/reload",
+                "{}", text.strip_prefix("error: ").unwrap_or(text)
+            ),
+        });
     }
-}
-
-/// Every diagnostic of what was loaded, and whether it can be used.
-pub(crate) fn diagnose(context: &Context<'_>, loaded: &Loaded) -> (Vec<Diagnostic>, bool) {
-    let diagnostics = loaded.diagnostics.clone();
-    match context.assemble(&loaded.corefile) {
-        Ok(assembled) => (sorted(diagnostics, assembled.warnings), !loaded.has_errors()),
-        Err(more) => (sorted(diagnostics, more), false),
-    }
-}
-
-/// In the order of the files.
-fn sorted(mut diagnostics: Vec<Diagnostic>, more: Vec<Diagnostic>) -> Vec<Diagnostic> {
-    diagnostics.extend(more);
-    diagnostics.sort_by_key(|d| d.span.map(|span| (span.file, span.start)));
-    diagnostics
 }
 
 fn print_warnings(warnings: &str) {
     for warning in warnings.split("\n\n").map(str::trim_end).filter(|w| !w.is_empty()) {
         tracing::warn!("{}", warning.trim_start_matches("warning: "));
     }
-}
-
-/// SHA-512 over the words of the Corefile, imports and environment expanded: white space, comments and
-/// line numbers do not count.
-fn fingerprint(loaded: &Loaded) -> String {
-    let mut digest = Sha512::new();
-    for block in &loaded.corefile.blocks {
-        for key in &block.keys {
-            digest.update(key.text.as_bytes());
-            digest.update([0]);
-        }
-        digest_directives(&mut digest, &block.directives);
-    }
-    for diagnostic in &loaded.diagnostics {
-        digest.update(diagnostic.message.as_bytes());
-    }
-    let mut text = String::new();
-    for byte in digest.finalize() {
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
-}
-
-fn digest_directives(digest: &mut Sha512, directives: &[corefile::Directive]) {
-    digest.update([1]);
-    for directive in directives {
-        for word in std::iter::once(&directive.name).chain(&directive.arguments) {
-            digest.update(word.text.as_bytes());
-            digest.update([0]);
-        }
-        if let Some(block) = &directive.block {
-            digest_directives(digest, &block.properties);
-        }
-        digest.update([2]);
-    }
-}
-
-/// RFC 1035 §2.3.1; the root and reverse zones pass.
-fn is_preferred_syntax(zone: &str) -> bool {
-    if zone == "." || zone.ends_with(".in-addr.arpa.") || zone.ends_with(".ip6.arpa.") {
-        return true;
-    }
-    zone.strip_suffix('.').is_some_and(|labels| {
-        labels.split('.').all(|label| {
-            label.starts_with(|c: char| c.is_ascii_alphabetic())
-                && label.ends_with(|c: char| c.is_ascii_alphanumeric())
-                && label.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
-        })
-    })
 }
 
 /// Half of the descriptors that the process may have, which leaves room for upstreams and the rest.
@@ -676,9 +482,6 @@ fn max_connections() -> usize {
     usize::try_from(limit / 2).unwrap_or(usize::MAX).min(MAX_CONNECTIONS)
 }
 
-const DEFAULT_PATH: &str = "Corefile";
-/// Names the built-in Corefile in diagnostics.
-const BUILT_IN_PATH: &str = "built-in Corefile";
 const PANICS_HELP: &str = "A metrics that counts the number of panics.";
 /// For queries that are being answered, and for background work, when it is over.
 const GRACE: Duration = Duration::from_secs(5);

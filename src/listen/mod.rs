@@ -11,7 +11,8 @@
 mod tcp;
 mod udp;
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
 use std::rc::Rc;
@@ -62,6 +63,7 @@ enum Command {
 pub(crate) struct WorkerState {
     /// Queries that wait for something: an upstream, mostly.
     n_pending: Cell<usize>,
+    n_pending_by_client: RefCell<HashMap<IpAddr, usize, ahash::RandomState>>,
     /// TCP connections of this worker.
     n_conversations: Cell<usize>,
     /// Open TCP connections, of all workers.
@@ -110,6 +112,7 @@ impl Worker {
 async fn run(mut commands: mpsc::UnboundedReceiver<Command>, connections: Arc<Connections>) {
     let state = Rc::new(WorkerState {
         n_pending: Cell::new(0),
+        n_pending_by_client: RefCell::default(),
         n_conversations: Cell::new(0),
         connections,
     });
@@ -162,22 +165,35 @@ impl Drop for Conversing {
 }
 
 /// Counts a query that waits, until dropped.
-struct Pending(Rc<WorkerState>);
+struct Pending {
+    state: Rc<WorkerState>,
+    client: IpAddr,
+}
 
 impl Pending {
-    /// `None` where as many wait as may.
-    fn begin(state: &Rc<WorkerState>) -> Option<Self> {
+    /// `None` where as many wait as may: in all, or half as many of one client.
+    fn begin(state: &Rc<WorkerState>, client: IpAddr) -> Option<Self> {
         let n_pending = state.n_pending.get();
-        (n_pending < MAX_PENDING).then(|| {
+        let mut by_client = state.n_pending_by_client.borrow_mut();
+        let n_of_client = by_client.get(&client).copied().unwrap_or(0);
+        (n_pending < MAX_PENDING && n_of_client < MAX_PENDING / 2).then(|| {
             state.n_pending.set(n_pending + 1);
-            Self(Rc::clone(state))
+            by_client.insert(client, n_of_client + 1);
+            Self { state: Rc::clone(state), client }
         })
     }
 }
 
 impl Drop for Pending {
     fn drop(&mut self) {
-        self.0.n_pending.set(self.0.n_pending.get() - 1);
+        self.state.n_pending.set(self.state.n_pending.get() - 1);
+        let mut by_client = self.state.n_pending_by_client.borrow_mut();
+        if let Some(n_of_client) = by_client.get_mut(&self.client) {
+            *n_of_client -= 1;
+            if *n_of_client == 0 {
+                by_client.remove(&self.client);
+            }
+        }
     }
 }
 

@@ -31,6 +31,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::{Conversing, Pending, WorkerState};
 use crate::chain::{Decoded, Listener, decode};
+use crate::finish::Finished;
 
 /// Open connections of all workers.
 #[derive(Debug)]
@@ -261,6 +262,15 @@ impl Replies {
         // The queue is closed where the client is gone.
         let _ = self.sender.send(Unwritten { reply, backlog: Rc::clone(&self.backlog) });
     }
+
+    /// Sends a reply and what follows it, as fast as the client takes it.
+    async fn send_all(&self, reply: Finished) {
+        self.send(reply.bytes);
+        for message in reply.more {
+            self.backlog.has_room().await;
+            self.send(message);
+        }
+    }
 }
 
 impl Drop for Unwritten {
@@ -268,7 +278,8 @@ impl Drop for Unwritten {
         let n_octets = &self.backlog.n_octets;
         n_octets.set(n_octets.get() - self.reply.len());
         self.backlog.connections.n_unwritten.fetch_sub(self.reply.len(), Ordering::Relaxed);
-        self.backlog.shrunk.notify_one();
+        // The reader may wait, and a transfer or two.
+        self.backlog.shrunk.notify_waiters();
     }
 }
 
@@ -317,19 +328,28 @@ impl Conversation {
                 len: bytes.len(),
                 arrived: Instant::now(),
             };
+            let is_transfer = query.is_transfer();
             let mut answering = Box::pin(Arc::clone(&self.server).answer(query, origin));
             // Most answers need to wait for nothing, so they need no task.
             if let Poll::Ready(reply) = futures::poll!(answering.as_mut()) {
                 if let Some(reply) = reply {
-                    self.replies.send(reply.bytes);
+                    self.replies.send_all(reply).await;
                 }
                 continue;
             }
-            let Some(pending) = Pending::begin(&self.state) else { return };
+            let Some(pending) = Pending::begin(&self.state, self.client.ip()) else { return };
+            if is_transfer {
+                // Its messages come in one piece: what was asked after it is answered after it.
+                if let Some(reply) = answering.await {
+                    self.replies.send_all(reply).await;
+                }
+                drop(pending);
+                continue;
+            }
             let replies = self.replies.clone();
             tokio::task::spawn_local(async move {
                 if let Some(reply) = answering.await {
-                    replies.send(reply.bytes);
+                    replies.send_all(reply).await;
                 }
                 drop((permit, pending));
             });

@@ -138,7 +138,7 @@ fn answer(
     match answering.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(reply) => reply,
         Poll::Pending => {
-            let pending = Pending::begin(state)?;
+            let pending = Pending::begin(state, origin.client.ip())?;
             let later =
                 send_later(answering, datagram.from, datagram.to, Rc::clone(socket), pending);
             tokio::task::spawn_local(later);

@@ -8,6 +8,10 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use hickory_proto::rr::{Name, Record};
+
+use crate::{Request, ServeError};
+
 /// What the plugins of one server block offer to each other.
 #[derive(Clone, Default)]
 pub struct Capabilities(Arc<Mutex<Offers>>);
@@ -53,4 +57,34 @@ pub trait Upstreams: Send + Sync {
 
     /// Takes an upstream out of service or puts it back.
     fn set_in_service(&self, upstream_idx: usize, in_service: bool);
+}
+
+/// Zones that others may have as a whole: offered by `file` and `kubernetes`, asked by `transfer`.
+#[async_trait::async_trait]
+pub trait Transfer: Send + Sync {
+    /// The names of the zones, in lower case.
+    fn origins(&self) -> Vec<Name>;
+
+    /// All records of a zone as it is now: the SOA record first, and not again at the end. `None` where
+    /// `origin` is not the name of a zone; an error where the zone cannot be had yet.
+    ///
+    /// Takes as long as the zone is large: call it where that delays nobody.
+    fn records(&self, origin: &Name) -> Option<Result<Vec<Record>, ServeError>>;
+
+    /// Returns the zone's serial once it is another than `known`, for those who tell secondaries of it.
+    /// Never returns for a zone that changes too often to tell.
+    async fn serial_after(&self, _origin: &Name, _known: Option<u32>) -> u32 {
+        std::future::pending().await
+    }
+}
+
+/// Knows which names a client tries one after the other: offered by `kubernetes` and `erratic`, asked by
+/// `autopath`.
+pub trait SearchPath: Send + Sync {
+    /// The name of the plugin that offers this.
+    fn plugin(&self) -> &'static str;
+
+    /// The suffixes that the client puts behind a name, in its order; the root last, for the name alone.
+    /// `None` where the client is not known for certain, or the name is not for this plugin.
+    fn search_path(&self, request: &Request) -> Option<Vec<Name>>;
 }

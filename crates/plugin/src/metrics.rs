@@ -17,6 +17,7 @@ mod cells;
 mod collect;
 mod process;
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::hash::{BuildHasher, Hash, Hasher};
@@ -89,8 +90,8 @@ type Reading = Box<dyn Fn() -> Option<f64> + Send + Sync>;
 enum Value {
     Counter(Counter),
     Gauge(Gauge),
-    /// Read at scrape; gone when it returns `None`.
-    Reading(Reading),
+    /// Read at scrape by the newest that does not return `None`, which means that its owner is gone.
+    Readings(Mutex<Vec<Reading>>),
     Histogram(Histogram),
 }
 
@@ -244,15 +245,27 @@ impl GaugeVec {
         self.0.child(labels, found, make).unwrap_or_else(|| Gauge { bits: Arc::default() })
     }
 
-    /// A series that is read at each scrape, instead of set; it is left out while `read` returns `None`.
-    /// Replaces a series with the same labels.
+    /// A series that is read at each scrape, instead of set. `None` says that what it tells of is gone:
+    /// then a reading given before goes on, or the series is left out. So the series of a configuration
+    /// that was set up but never ran does not hide that of the running one.
     pub fn read_with(
         &self,
         labels: &[&str],
         read: impl Fn() -> Option<f64> + Send + Sync + 'static,
     ) {
-        self.0.remove(labels);
-        self.0.child(labels, |_| Some(()), || Value::Reading(Box::new(read)));
+        let read = Cell::new(Some(Box::new(read) as Reading));
+        let add = |value: &Value| {
+            let (Value::Readings(readings), Some(read)) = (value, read.take()) else { return None };
+            let mut readings = readings.lock().unwrap_or_else(PoisonError::into_inner);
+            readings.retain(|read| read().is_some());
+            // Each configuration that keeps what it tells of gives one more: two are enough.
+            if readings.len() > 1 {
+                drop(readings.remove(0));
+            }
+            readings.push(read);
+            Some(())
+        };
+        self.0.child(labels, add, || Value::Readings(Mutex::default()));
     }
 
     /// Takes a series out.

@@ -71,6 +71,28 @@ pub fn push_rcode(line: &mut String, rcode: ResponseCode) {
     }
 }
 
+/// The names behind `search` or `domain` in a resolv.conf file, in lower case; the last such line holds. What is no
+/// domain name is left out.
+pub fn search_list(resolv_conf: &str) -> Vec<Name> {
+    let mut list = Vec::new();
+    for line in resolv_conf.lines() {
+        let mut words = line.split_ascii_whitespace();
+        let n_most = match words.next() {
+            Some("search") => usize::MAX,
+            Some("domain") => 1,
+            _ => continue,
+        };
+        let names = words.take(n_most).filter_map(|word| Name::from_ascii(word).ok());
+        list = names
+            .map(|mut name| {
+                name.set_fqdn(true);
+                name.to_lowercase()
+            })
+            .collect();
+    }
+    list
+}
+
 /// Types of the IANA registry that the codec has no name for.
 const TYPES: &[(u16, &str)] = &[
     (0, "None"),

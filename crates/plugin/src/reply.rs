@@ -10,6 +10,8 @@ use crate::{Ede, Epoch, Replay};
 #[derive(Clone, Debug, Default)]
 pub struct Reply {
     message: Option<Message>,
+    /// What comes after it: the rest of a zone transfer.
+    more: Vec<Message>,
     replay: Replay,
     /// What the data was made from, where a plugin on the way up has to be asked each time.
     epochs: SmallVec<[Epoch; 2]>,
@@ -56,6 +58,19 @@ impl Reply {
     /// The message alone.
     pub fn into_message(self) -> Option<Message> {
         self.message
+    }
+
+    /// Says which messages follow the first, in order: a zone may be longer than a message (RFC 5936
+    /// §2.2). Streams alone carry them; they are sent as they are, but for the OPT record.
+    #[must_use]
+    pub fn followed_by(mut self, more: Vec<Message>) -> Self {
+        self.more = more;
+        self
+    }
+
+    /// Takes the messages that follow the first.
+    pub fn take_more(&mut self) -> Vec<Message> {
+        std::mem::take(&mut self.more)
     }
 
     /// The RCODE; NOERROR for silence.

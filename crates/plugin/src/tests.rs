@@ -231,12 +231,12 @@ async fn idle_http_connections_keep_nobody_waiting_and_end_with_their_configurat
         idle.push(TcpStream::connect(address).await.unwrap());
     }
     let mut probe = TcpStream::connect(address).await.unwrap();
-    let answer = tokio::time::timeout(std::time::Duration::from_secs(2), ask(&mut probe));
+    let answer = tokio::time::timeout(Duration::from_secs(2), ask(&mut probe));
     assert!(answer.await.unwrap().ends_with("here"));
     // The connection is kept alive, but not beyond its configuration.
     trigger.fire();
     serving.await.unwrap().unwrap();
     let mut rest = [0; 64];
-    let end = tokio::time::timeout(std::time::Duration::from_secs(2), probe.read(&mut rest));
+    let end = tokio::time::timeout(Duration::from_secs(2), probe.read(&mut rest));
     assert_eq!(end.await.unwrap().unwrap(), 0);
 }

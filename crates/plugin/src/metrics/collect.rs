@@ -69,7 +69,10 @@ fn collect(family: &Family) -> proto::MetricFamily {
                 metric.set_counter(value);
             }
             Value::Gauge(gauge) => metric.set_gauge(gauge_of(gauge.get())),
-            Value::Reading(read) => metric.set_gauge(gauge_of(read()?)),
+            Value::Readings(readings) => {
+                let readings = readings.lock().unwrap_or_else(PoisonError::into_inner);
+                metric.set_gauge(gauge_of(readings.iter().rev().find_map(|read| read())?));
+            }
             Value::Histogram(histogram) => {
                 let mut cumulative = 0;
                 let mut buckets = Vec::with_capacity(histogram.bounds.len());

@@ -91,8 +91,8 @@ impl Stat {
         let mut fields = text.rsplit_once(") ")?.1.split_ascii_whitespace().skip(11);
         let mut ticks = || fields.next()?.parse::<f64>().ok();
         let cpu_secs = (ticks()? + ticks()?) / TICKS_PER_SEC;
-        // Four fields of children and priorities, then threads and a zero.
-        let start_secs = fields.nth(5)?.parse::<f64>().ok()? / TICKS_PER_SEC;
+        // Times of children, priority, nice, threads, a zero; then field 22.
+        let start_secs = fields.nth(6)?.parse::<f64>().ok()? / TICKS_PER_SEC;
         Some(Self { cpu_secs, start_secs })
     }
 

@@ -20,6 +20,25 @@ fn a_family_asked_for_twice_goes_on_counting() {
 }
 
 #[test]
+fn a_reading_whose_owner_is_gone_gives_way_to_the_one_before() {
+    let registry = Registry::new();
+    let family = registry.gauge_vec("entries", "Entries.", &[]);
+    let running = Arc::new(3.0);
+    let of_running = Arc::downgrade(&running);
+    family.read_with(&[], move || of_running.upgrade().map(|n| *n));
+    for _ in 0..5 {
+        let refused = Arc::new(4.0);
+        let of_refused = Arc::downgrade(&refused);
+        family.read_with(&[], move || of_refused.upgrade().map(|n| *n));
+        assert!(registry.text().contains("\nentries 4\n"));
+        drop(refused);
+        assert!(registry.text().contains("\nentries 3\n"));
+    }
+    drop(running);
+    assert!(!registry.text().contains("\nentries "));
+}
+
+#[test]
 fn the_text_format_is_as_prometheus_reads_it() {
     let registry = Registry::new();
     registry.counter_vec("b_total", "Bees.", &["zone", "type"]).with(&["a.\"", "A"]).inc_by(3);
@@ -49,6 +68,9 @@ fn the_text_format_is_as_prometheus_reads_it() {
         assert!(text.lines().any(|l| l == line), "`{line}` is missing in\n{text}");
     }
     assert!(!text.contains("x=\"2\""), "{text}");
+    let start = text.lines().find_map(|l| l.strip_prefix("process_start_time_seconds ")).unwrap();
+    let age = crate::clock::unix_now().as_secs_f64() - start.parse::<f64>().unwrap();
+    assert!((-2.0..3600.0).contains(&age), "this process has run for {age} s");
     for process in ["cpu_seconds_total", "resident_memory_bytes", "open_fds", "start_time_seconds"]
     {
         let name = format!("process_{process} ");
