@@ -6,8 +6,10 @@
 
 mod config;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use plugin::capability::SearchPath;
 use plugin::proto::op::ResponseCode;
 use plugin::proto::rr::rdata::{A, AAAA, NS, SOA};
 use plugin::proto::rr::{Name, RData, Record, RecordType};
@@ -22,6 +24,7 @@ pub const PLUGIN: PluginSpec = PluginSpec { name: "erratic", setup };
 
 #[expect(clippy::unnecessary_wraps, reason = "the shape of every set-up function")]
 fn setup(setup: &mut Setup<'_>) -> Result<Box<dyn Plugin>, Diagnostic> {
+    setup.provide::<dyn SearchPath>(Arc::new(MadeUp));
     Ok(Box::new(Erratic { config: Config::parse(setup), n_queries: AtomicU64::new(0) }))
 }
 
@@ -68,6 +71,19 @@ impl Plugin for Erratic {
     /// For a few queries only, so that tests see readiness come and go.
     fn ready(&self) -> bool {
         (3..5).contains(&self.n_queries.load(Ordering::Relaxed))
+    }
+}
+
+/// A search path that all clients have, for tests of `autopath`.
+struct MadeUp;
+
+impl SearchPath for MadeUp {
+    fn plugin(&self) -> &'static str {
+        "erratic"
+    }
+
+    fn search_path(&self, _request: &Request) -> Option<Vec<Name>> {
+        ["a.example.org.", "b.example.org.", "."].iter().map(|n| Name::from_ascii(n).ok()).collect()
     }
 }
 

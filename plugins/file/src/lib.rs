@@ -14,24 +14,29 @@
 //! | [`lookup`] | what a zone answers |
 //! | [`store`] | a zone that follows its file |
 //! | [`serve`] | zones to questions, answers to replies |
+//! | [`transfer`] | zones as a whole, for the `transfer` plugin |
 //!
-//! Zones are served as they are written: nothing is signed here, and transfers are for another plugin.
+//! Zones are served as they are written: nothing is signed here, and who may have a zone as a whole is for
+//! another plugin to say.
 
 mod config;
 mod lookup;
 mod master;
 mod serve;
 mod store;
+mod transfer;
 mod zone;
 
 use std::sync::Arc;
 
+use plugin::capability::Transfer;
 use plugin::proto::rr::Name;
 use plugin::{Diagnostic, Plugin, PluginSpec, Setup};
 
 use crate::config::{Config, ZoneFile};
 use crate::serve::{File, Served};
 use crate::store::{LoadError, Store, TARGET};
+use crate::transfer::WholeZones;
 
 /// The `file` directive.
 pub const PLUGIN: PluginSpec = PluginSpec { name: "file", setup };
@@ -46,7 +51,9 @@ fn setup(setup: &mut Setup<'_>) -> Result<Box<dyn Plugin>, Diagnostic> {
             zones.extend(setup.note(store).map(|store| Served { store, reload: file.reload }));
         }
     }
-    Ok(Box::new(File::new(zones, config.fallthrough)))
+    let file = File::new(zones, config.fallthrough);
+    setup.provide::<dyn Transfer>(Arc::new(WholeZones::new(file.stores())));
+    Ok(Box::new(file))
 }
 
 /// Loads a zone, unless the configuration before this one has it. A file that cannot be read is tried again

@@ -39,6 +39,11 @@ impl File {
         Self { zones: kept, fallthrough }
     }
 
+    /// The zones that are served.
+    pub(crate) fn stores(&self) -> impl Iterator<Item = &Arc<Store>> {
+        self.zones.iter().map(|served| &served.store)
+    }
+
     async fn answer(&self, request: &Request, zone: &Zone, qname: &Name) -> (Answer, Replay) {
         let (qtype, is_signed) = (request.qtype(), request.dnssec_ok());
         match zone.look_up(qname, qtype, is_signed) {

@@ -8,6 +8,7 @@ use std::time::SystemTime;
 use arc_swap::ArcSwapOption;
 use plugin::proto::rr::Name;
 use plugin::{Epoch, Epochs};
+use tokio::sync::watch;
 
 use crate::zone::{Zone, ZoneError};
 
@@ -22,6 +23,8 @@ pub(crate) struct Store {
     seen: Mutex<Option<Stamp>>,
     /// One stripe: whatever changes, changes with the serial.
     epochs: Epochs,
+    /// `None` as long as the zone is; for those who wait for another.
+    serial: watch::Sender<Option<u32>>,
 }
 
 type Stamp = (SystemTime, u64);
@@ -47,6 +50,7 @@ impl Store {
             zone: ArcSwapOption::empty(),
             seen: Mutex::default(),
             epochs: Epochs::new(1),
+            serial: watch::Sender::new(None),
         }
     }
 
@@ -60,6 +64,18 @@ impl Store {
         // The epoch first: data that is newer than its epoch is asked for again, never the reverse.
         let epoch = self.epochs.read(());
         (self.zone.load_full(), epoch)
+    }
+
+    /// Returns the serial once it is another than `known`.
+    pub(crate) async fn serial_after(&self, known: Option<u32>) -> u32 {
+        let mut serials = self.serial.subscribe();
+        let another = |serial: &Option<u32>| serial.is_some() && *serial != known;
+        let serial = serials.wait_for(another).await.ok().and_then(|serial| *serial);
+        match serial {
+            Some(serial) => serial,
+            // It cannot come to this: the sender is ours.
+            None => std::future::pending().await,
+        }
     }
 
     /// Reads the file if it has changed since it was read.
@@ -132,6 +148,7 @@ impl Store {
         }
         self.zone.store(Some(Arc::new(zone)));
         self.epochs.bump_all();
+        self.serial.send_replace(Some(serial));
         Ok(serial)
     }
 }

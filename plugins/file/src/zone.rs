@@ -182,7 +182,6 @@ impl Zone {
     }
 
     /// All records in the order of a transfer but for the SOA record at its end: for the `transfer` plugin.
-    #[cfg_attr(not(test), expect(dead_code, reason = "transfers are still to come"))]
     pub(crate) fn records(&self) -> impl Iterator<Item = &Record> {
         let sets = self.nodes.iter().flat_map(|node| &node.rrsets);
         let apex = [&self.soa, &self.soa_signatures, &self.ns, &self.ns_signatures];

@@ -14,8 +14,11 @@
 //! | [`store`] | the cluster, ready for look-ups |
 //! | [`records`], [`reverse`], [`servers`] | names to records, addresses to names, this server's own names |
 //! | [`serve`] | the handler |
+//! | [`transfer`] | zones as a whole, for the `transfer` plugin |
+//! | [`autopath`] | a pod's search path, for the `autopath` plugin |
 
 mod api;
+mod autopath;
 mod backoff;
 mod config;
 mod instrument;
@@ -30,20 +33,24 @@ mod serve;
 mod servers;
 mod source;
 mod store;
+mod transfer;
 mod watch;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, OnceLock};
 
+use plugin::capability::{SearchPath, Transfer};
 use plugin::{Diagnostic, Plugin, PluginSpec, Setup};
 use tokio::time::Instant;
 
 use crate::api::ApiServer;
+use crate::autopath::PodSearch;
 use crate::config::{Config, Origin};
 use crate::manifests::Manifests;
 use crate::metrics::Metrics;
 use crate::source::{Cluster, Source};
 use crate::store::Store;
+use crate::transfer::WholeZones;
 
 /// The `kubernetes` directive.
 pub const PLUGIN: PluginSpec = PluginSpec { name: "kubernetes", setup };
@@ -53,12 +60,15 @@ fn setup(setup: &mut Setup<'_>) -> Result<Box<dyn Plugin>, Diagnostic> {
     let (source, files) = source(setup, &config)?;
     let make = || Cluster::new(Arc::new(Store::new(config.detail, &config.kinds())), source);
     let cluster = setup.keep(format!("{} {files}", config.cluster_key()), make);
+    let local = Arc::new(OnceLock::new());
+    setup.provide::<dyn Transfer>(Arc::new(WholeZones::new(&cluster, &config, &local)));
+    setup.provide::<dyn SearchPath>(Arc::new(PodSearch::new(&cluster, &config)));
     Ok(Box::new(Kubernetes {
         cluster,
         config,
         background: setup.shared.background.clone(),
         listen: setup.block.listen.clone(),
-        local: OnceLock::new(),
+        local,
         startup_end: OnceLock::new(),
     }))
 }
@@ -85,7 +95,7 @@ struct Kubernetes {
     background: tokio::runtime::Handle,
     listen: Vec<SocketAddr>,
     /// The addresses that this server is reached by, found out at the start.
-    local: OnceLock<Vec<IpAddr>>,
+    local: Arc<OnceLock<Vec<IpAddr>>>,
     /// Until when queries wait for the store to sync; set when the server starts.
     startup_end: OnceLock<Instant>,
 }

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use plugin::proto::op::{Message, ResponseCode};
-use plugin::proto::rr::rdata::{CNAME, NS, SOA, SRV, TXT};
+use plugin::proto::rr::rdata::{CNAME, SRV, TXT};
 use plugin::proto::rr::{Name, RData, Record, RecordType};
 use plugin::{Ede, Next, Plugin, Replay, Reply, Request, ServeError, StartError, async_trait};
 use smallvec::SmallVec;
@@ -318,17 +318,8 @@ impl Kubernetes {
     }
 
     fn apex_ns(&self, qname: &Name, zone: &Name) -> Outcome {
-        let ttl_secs = self.config.ttl_secs;
         let servers = servers::name_servers(&self.cluster.store, self.local(), zone);
-        let mut answers: Vec<Record> = Vec::new();
-        let mut glue = Vec::new();
-        for (server, address) in servers {
-            let record = Record::from_rdata(qname.clone(), ttl_secs, RData::NS(NS(server.clone())));
-            if !answers.contains(&record) {
-                answers.push(record);
-            }
-            glue.push(address_record(server, ttl_secs, address));
-        }
+        let (answers, glue) = servers::records(servers, qname, self.config.ttl_secs);
         Outcome::records(answers, glue)
     }
 
@@ -361,11 +352,7 @@ impl Kubernetes {
     }
 
     fn soa(&self, zone: &Name, serial: u32) -> Option<Record> {
-        let ttl_secs = self.config.ttl_secs;
-        let mname = servers::default_name(zone)?;
-        let rname = crate::records::below(b"hostmaster", zone)?;
-        let soa = SOA::new(mname, rname, serial, 7200, 1800, 86_400, ttl_secs);
-        Some(Record::from_rdata(zone.clone(), ttl_secs.min(300), RData::SOA(soa)))
+        servers::soa(zone, serial, self.config.ttl_secs)
     }
 }
 
@@ -398,7 +385,7 @@ tokio::task_local! {
 }
 
 /// The CNAME at `owner`, and its target; `None` where the object's is no domain name.
-fn alias(shape: &Shape, owner: &Name, ttl_secs: u32) -> Option<(Record, Name)> {
+pub(crate) fn alias(shape: &Shape, owner: &Name, ttl_secs: u32) -> Option<(Record, Name)> {
     let Shape::ExternalName(target) = shape else { return None };
     let mut target = Name::from_ascii(&**target).ok()?;
     target.set_fqdn(true);

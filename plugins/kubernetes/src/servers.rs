@@ -5,10 +5,11 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use plugin::proto::rr::Name;
+use plugin::proto::rr::rdata::{NS, SOA};
+use plugin::proto::rr::{Name, RData, Record};
 
 use crate::kept::Shape;
-use crate::records::{below, service_name};
+use crate::records::{address_record, below, service_name};
 use crate::store::Store;
 
 /// Names of name servers in `zone` with their addresses, each pair once.
@@ -50,6 +51,32 @@ pub(crate) fn name_servers(store: &Store, local: &[IpAddr], zone: &Name) -> Vec<
         }
     }
     servers
+}
+
+/// The NS records of name servers at `owner`, and the servers' addresses.
+pub(crate) fn records(
+    servers: Vec<(Name, IpAddr)>,
+    owner: &Name,
+    ttl_secs: u32,
+) -> (Vec<Record>, Vec<Record>) {
+    let mut records: Vec<Record> = Vec::new();
+    let mut glue = Vec::new();
+    for (server, address) in servers {
+        let record = Record::from_rdata(owner.clone(), ttl_secs, RData::NS(NS(server.clone())));
+        if !records.contains(&record) {
+            records.push(record);
+        }
+        glue.push(address_record(server, ttl_secs, address));
+    }
+    (records, glue)
+}
+
+/// The SOA record of `zone`; `None` where names in it are too long.
+pub(crate) fn soa(zone: &Name, serial: u32, ttl_secs: u32) -> Option<Record> {
+    let mname = default_name(zone)?;
+    let rname = below(b"hostmaster", zone)?;
+    let soa = SOA::new(mname, rname, serial, 7200, 1800, 86_400, ttl_secs);
+    Some(Record::from_rdata(zone.clone(), ttl_secs.min(300), RData::SOA(soa)))
 }
 
 /// `ns.dns` in `zone`.

@@ -191,6 +191,14 @@ impl Store {
         self.services.get(key).map(|entry| Arc::clone(&entry))
     }
 
+    /// Every service with its slices, by `namespace/service`; in no order.
+    pub(crate) fn entries(&self) -> Vec<(Arc<str>, Arc<Entry>)> {
+        let pair = |entry: dashmap::mapref::multiple::RefMulti<'_, Arc<str>, Arc<Entry>>| {
+            (Arc::clone(entry.key()), Arc::clone(entry.value()))
+        };
+        self.services.iter().map(pair).collect()
+    }
+
     pub(crate) fn has_namespace(&self, name: &str) -> bool {
         self.namespaces.contains_key(name)
     }
