@@ -1,7 +1,7 @@
-//! Answers QTYPE `ANY` with one synthesized HINFO RRset (RFC 8482 §4.2).
+//! Answers QTYPE `ANY` with one synthesized HINFO record (RFC 8482 §4.2).
 //!
-//! `ANY` asks for every RRset at a name. The full answer is large, which suits amplification attacks and
-//! hardly any client, so one small RRset stands in for it. Every other QTYPE goes to the next plugin.
+//! `ANY` asks for everything at a name. The full answer is large, which suits amplification attacks and
+//! hardly any client, so one small record stands in for it. Every other QTYPE goes to the next plugin.
 
 use plugin::proto::rr::rdata::HINFO;
 use plugin::proto::rr::{RData, Record, RecordType};
