@@ -56,10 +56,10 @@ fn a_storm_of_datagrams_neither_stops_nor_swells_the_server() {
     let seed = seed();
     tell(&format!("a storm of {n_datagrams} datagrams, RHUMB_SEED={seed}"));
 
-    // Warmed up: every path has been taken, caches have their size, threads have their stacks.
+    // Every path has been taken once: what is opened on the way is open.
     storm(address, seed, n_datagrams / 5);
     settle(&server);
-    let before = (server.rss_kib(), server.n_descriptors());
+    let n_descriptors = server.n_descriptors();
 
     let is_over = Arc::new(AtomicBool::new(false));
     let storms: Vec<_> = (1..=2)
@@ -67,7 +67,7 @@ fn a_storm_of_datagrams_neither_stops_nor_swells_the_server() {
             let is_over = Arc::clone(&is_over);
             std::thread::spawn(move || {
                 for round in 0.. {
-                    storm(address, seed ^ (n << 32) ^ (round << 40), n_datagrams * 2 / 5);
+                    storm(address, seed ^ (n << 32) ^ (round << 40), n_datagrams / 5);
                     if is_over.load(Ordering::Relaxed) {
                         return;
                     }
@@ -85,14 +85,10 @@ fn a_storm_of_datagrams_neither_stops_nor_swells_the_server() {
     for storm in storms {
         storm.join().expect("the storm does not panic");
     }
-    settle(&server);
-    // Pooled sockets to upstreams end when they have been idle for a while.
-    let is_back = || (server.n_descriptors() <= before.1 + 8).then_some(());
-    let given_back = eventually(LONG, is_back);
-    assert!(given_back.is_some(), "descriptors: {}, then {}", before.1, server.n_descriptors());
-    let rss = server.rss_kib();
-    tell(&format!("  memory {} KiB before, {rss} KiB after", before.0));
-    assert!(rss < before.0 + 16 * 1024, "memory: {} KiB, then {rss} KiB", before.0);
+    assert_memory_levels_off(&server, |round| {
+        storm(address, seed ^ (round << 48), n_datagrams / 5);
+    });
+    assert_descriptors_come_back(&server, n_descriptors);
     assert_eq!(server.metrics().sum("coredns_panics_total", &[]), 0);
     server.assert_sound();
 }
@@ -102,13 +98,9 @@ fn a_crowd_of_bad_connections_leaves_room_for_good_ones() {
     let n_connections = if is_full() { 10_000 } else { 600 };
     let (mut server, _upstream) = server("crowd");
     let address = server.address();
+    tell(&format!("a crowd of {n_connections} connections"));
     let mut dice = StdRng::seed_from_u64(seed());
-    // The same crowd some times before: what it takes at its worst stays with the allocator.
-    for _ in 0..4 {
-        crowd(address, &mut dice, n_connections);
-        settle(&server);
-    }
-    let before = (server.rss_kib(), server.n_descriptors());
+    let n_descriptors = server.n_descriptors();
 
     let is_over = Arc::new(AtomicBool::new(false));
     let n_answered = Arc::new(AtomicUsize::new(0));
@@ -131,15 +123,8 @@ fn a_crowd_of_bad_connections_leaves_room_for_good_ones() {
     is_over.store(true, Ordering::Relaxed);
     other.join().expect("the others are answered");
 
-    let is_back = || (server.n_descriptors() <= before.1 + 8).then_some(());
-    let given_back = eventually(LONG, is_back);
-    assert!(given_back.is_some(), "descriptors: {}, then {}", before.1, server.n_descriptors());
-    let rss = server.rss_kib();
-    tell(&format!(
-        "a crowd of {n_connections} connections: memory {} KiB before, {rss} KiB after",
-        before.0
-    ));
-    assert!(rss < before.0 + 32 * 1024, "memory: {} KiB, then {rss} KiB", before.0);
+    assert_memory_levels_off(&server, |_| crowd(address, &mut dice, n_connections));
+    assert_descriptors_come_back(&server, n_descriptors);
     assert_eq!(server.metrics().sum("coredns_panics_total", &[]), 0);
     server.assert_sound();
 }
@@ -204,6 +189,31 @@ fn a_client_that_never_reads_its_replies_is_let_go() {
     let is_gone = || (server.n_descriptors() < n_descriptors).then_some(());
     assert!(eventually(LONG, is_gone).is_some(), "the connection stays");
     server.assert_sound();
+}
+
+/// Holds more and more of the same against the server until it takes no more memory for it. What it takes at
+/// its worst stays with the allocator, and how bad that is depends on how busy the machine is; a leak goes on.
+fn assert_memory_levels_off(server: &Server, mut round: impl FnMut(u64)) {
+    let mut seen = vec![server.rss_kib()];
+    for number in 1..=12 {
+        round(number);
+        settle(server);
+        let rss = server.rss_kib();
+        let before = seen.last().copied().unwrap_or_default();
+        seen.push(rss);
+        if number > 1 && rss < before + 1024 {
+            tell(&format!("  memory in KiB, round by round: {seen:?}"));
+            return;
+        }
+    }
+    panic!("memory grows and grows, KiB round by round: {seen:?}");
+}
+
+/// Pooled sockets to upstreams end when they have been idle for a while.
+fn assert_descriptors_come_back(server: &Server, n_before: usize) {
+    let is_back = || (server.n_descriptors() <= n_before + 8).then_some(());
+    let given_back = eventually(LONG, is_back);
+    assert!(given_back.is_some(), "descriptors: {n_before}, then {}", server.n_descriptors());
 }
 
 /// Asks as a stub resolver does, again each second: the kernel drops what does not fit into a socket's buffer.
