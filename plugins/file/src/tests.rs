@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use plugin::capability::Transfer;
 use plugin::proto::op::{OpCode, ResponseCode};
 use plugin::proto::rr::RecordType;
 use plugin::{Chain, Shutdown};
@@ -353,4 +354,31 @@ fn the_examples_of_the_readme_are_accepted() {
         }
     }
     assert_eq!(n_examples, 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_whole_zone_is_offered_with_each_new_serial() {
+    let scratch = Scratch::new("whole");
+    let db = scratch.write("db", &zone(7, "192.0.2.1"));
+    let kit = Kit::new();
+    let text = format!("file {db} example.org {{\n reload 1s\n}}");
+    let plugin = kit.plugin(&PLUGIN, &text).unwrap();
+    let (_trigger, shutdown) = Shutdown::pair();
+    tokio::spawn(async move { plugin.run(shutdown).await });
+    let sources = kit.block.capabilities.all::<dyn Transfer>();
+    let origin = &sources[0].origins()[0];
+    assert_eq!(sources[0].serial_after(origin, None).await, 7);
+    let records = sources[0].records(origin).unwrap().unwrap();
+    assert_eq!(
+        lines(&records),
+        [
+            "example.org. 60 IN SOA ns.example.org. root.example.org. 7 1 2 3 4",
+            "example.org. 60 IN NS ns.example.org.",
+            "www.example.org. 60 IN A 192.0.2.1",
+        ]
+    );
+    scratch.write("db", &zone(8, "192.0.2.2"));
+    assert_eq!(sources[0].serial_after(origin, Some(7)).await, 8);
+    let www = query("www.example.org. A").request();
+    assert!(sources[0].records(www.qname()).is_none(), "no zone is called so");
 }

@@ -114,9 +114,12 @@ impl<'a> Words<'a> {
                 let text = self.octets("a text")?;
                 self.text(&text, wire)?;
             }
-            Field::OptionalText => {
-                let text = if self.tokens.is_empty() { Vec::new() } else { self.octets("a text")? };
-                self.text(&text, wire)?;
+            Field::RestText => {
+                let mut words = Vec::new();
+                while !self.tokens.is_empty() {
+                    words.push(self.octets("a text")?);
+                }
+                self.text(&words.join(&b' '), wire)?;
             }
             Field::Texts => self.texts(wire)?,
             Field::Value => wire.extend(self.octets("a value")?),
@@ -139,7 +142,8 @@ impl<'a> Words<'a> {
                 wire.extend(certificate.to_be_bytes());
             }
             Field::Hex => wire.extend(self.joined("hexadecimal digits", hex)?),
-            Field::Base64 => wire.extend(self.joined("base 64", base64)?),
+            Field::OptionalBase64 if self.tokens.is_empty() => {}
+            Field::Base64 | Field::OptionalBase64 => wire.extend(self.joined("base 64", base64)?),
             Field::Locator => wire.extend(self.with("four groups of hexadecimal digits", locator)?),
             Field::Eui(n_octets) => {
                 let octets = self.with("octets in hexadecimal with `-` between", |token| {
@@ -147,6 +151,25 @@ impl<'a> Words<'a> {
                 })?;
                 wire.extend(octets);
             }
+            Field::Gateway(offset) => {
+                let kind = wire.len().checked_sub(offset).map_or(0, |at| wire[at] & 0x7f);
+                match kind {
+                    0 => drop(self.word("a `.` for no gateway")?),
+                    1 => self.field(Field::V4, wire)?,
+                    2 => self.field(Field::V6, wire)?,
+                    3 => self.field(Field::Name, wire)?,
+                    _ => return Err((self.line, Mistake::Data)),
+                }
+            }
+            Field::Discovery => {
+                let bit = self.number::<u8>("0 or 1")?;
+                let kind = self.number::<u8>("a number from 0 to 127")?;
+                if bit > 1 || kind > 127 {
+                    return Err((self.line, Mistake::Data));
+                }
+                wire.push(bit << 7 | kind);
+            }
+            Field::HostIdentity => self.host_identity(wire)?,
             Field::Parameters => {
                 let tokens = std::mem::take(&mut self.tokens);
                 wire.extend(svcb::parameters(tokens).map_err(|mistake| (self.line, mistake))?);
@@ -163,6 +186,23 @@ impl<'a> Words<'a> {
                     wire.extend(self.with("a prefix such as `1:192.0.2.0/24`", prefix)?);
                 }
             }
+        }
+        Ok(())
+    }
+
+    fn host_identity(&mut self, wire: &mut Vec<u8>) -> At<()> {
+        let algorithm = self.number::<u8>("a number from 0 to 255")?;
+        let tag = self.with("hexadecimal digits", |token| hex(&token.text))?;
+        let key = self.with("base 64", |token| base64(&token.text))?;
+        let (Ok(tag_len), Ok(key_len)) = (u8::try_from(tag.len()), u16::try_from(key.len())) else {
+            return Err((self.line, Mistake::Data));
+        };
+        wire.extend([tag_len, algorithm]);
+        wire.extend(key_len.to_be_bytes());
+        wire.extend(tag);
+        wire.extend(key);
+        while !self.tokens.is_empty() {
+            name::wire(&self.name()?, wire);
         }
         Ok(())
     }

@@ -16,8 +16,8 @@ pub(super) enum Field {
     V6,
     /// One character string.
     Text,
-    /// One character string, or nothing for an empty one.
-    OptionalText,
+    /// The rest of the words as one character string; it may be empty.
+    RestText,
     /// Character strings to the end, at least one; those longer than 255 octets are cut.
     Texts,
     /// Octets without a length, to the end of the data.
@@ -36,10 +36,18 @@ pub(super) enum Field {
     Hex,
     /// Base 64 to the end.
     Base64,
+    /// Base 64 to the end, or nothing.
+    OptionalBase64,
     /// 64 bits as four groups of hexadecimal digits: `2001:db8:1:2` (RFC 6742).
     Locator,
     /// So many octets as pairs of hexadecimal digits with `-` between (RFC 7043).
     Eui(usize),
+    /// A gateway; so many octets before it is what kind: none, an address, or a name (RFC 4025 §2.3).
+    Gateway(usize),
+    /// A bit and seven more (RFC 8777 §4.3.2).
+    Discovery,
+    /// Algorithm, tag and key of a host, and its rendezvous servers (RFC 8005 §6).
+    HostIdentity,
     /// `key=value` pairs (RFC 9460 §2.1).
     Parameters,
     /// Latitude, longitude, altitude and sizes (RFC 1876 §3).
@@ -92,9 +100,9 @@ const fn of(name: &'static str, code: u16, fields: &'static [Field]) -> Type {
 }
 
 use Field::{
-    Algorithm, Base64, Certificate, Eui, Hex, Location, Locator, LowerName, Name, OptionalText,
-    Parameters, Prefixes, Seconds, Text, Texts, Time, Type as TypeCode, Types, U8, U16, U32, V4,
-    V6, Value,
+    Algorithm, Base64, Certificate, Discovery, Eui, Gateway, Hex, HostIdentity, Location, Locator,
+    LowerName, Name, OptionalBase64, Parameters, Prefixes, RestText, Seconds, Text, Texts, Time,
+    Type as TypeCode, Types, U8, U16, U32, V4, V6, Value,
 };
 
 const KEY: &[Field] = &[U16, U8, Algorithm, Base64];
@@ -124,7 +132,7 @@ const TYPES: &[Type] = &[
     of("SMIMEA", 53, &[U8, U8, U8, Hex]),
     of("SSHFP", 44, &[U8, U8, Hex]),
     of("NAPTR", 35, &[U16, U16, Text, Text, Text, Name]),
-    of("HINFO", 13, &[Text, OptionalText]),
+    of("HINFO", 13, &[Text, RestText]),
     of("SPF", 99, &[Texts]),
     of("CDS", 59, DIGEST),
     of("CDNSKEY", 60, KEY),
@@ -159,8 +167,8 @@ const TYPES: &[Type] = &[
     of("EID", 31, &[Hex]),
     of("NIMLOC", 32, &[Hex]),
     of("ATMA", 34, &[]),
-    of("IPSECKEY", 45, &[]),
-    of("HIP", 55, &[]),
+    of("IPSECKEY", 45, &[U8, U8, U8, Gateway(2), OptionalBase64]),
+    of("HIP", 55, &[HostIdentity]),
     of("NINFO", 56, &[Texts]),
     of("RKEY", 57, KEY),
     of("TALINK", 58, &[Name, Name]),
@@ -174,7 +182,7 @@ const TYPES: &[Type] = &[
     of("EUI48", 108, &[Eui(6)]),
     of("EUI64", 109, &[Eui(8)]),
     of("AVC", 258, &[Texts]),
-    of("AMTRELAY", 260, &[]),
+    of("AMTRELAY", 260, &[U8, Discovery, Gateway(1)]),
     of("RESINFO", 261, &[Texts]),
     of("WALLET", 262, &[Texts]),
     of("TA", 32768, DIGEST),
