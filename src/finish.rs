@@ -25,6 +25,7 @@ pub(crate) struct Client {
 
 /// A reply as it is sent, and for how long it holds.
 #[derive(Debug)]
+#[cfg_attr(not(feature = "replay"), expect(dead_code, reason = "read by the replay table alone"))]
 pub(crate) struct Finished {
     pub(crate) bytes: Vec<u8>,
     /// The messages that follow it on a stream.
