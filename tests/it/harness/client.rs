@@ -141,9 +141,17 @@ impl Udp {
     pub(crate) fn receive(&self, limit: Duration) -> io::Result<Vec<u8>> {
         self.0.set_read_timeout(Some(limit))?;
         let mut buffer = vec![0; 65_535];
-        let len = self.0.recv(&mut buffer)?;
-        buffer.truncate(len);
-        Ok(buffer)
+        loop {
+            match self.0.recv(&mut buffer) {
+                Ok(len) => {
+                    buffer.truncate(len);
+                    return Ok(buffer);
+                }
+                // A machine that was stopped and went on: signal(7).
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     /// Sends a query and waits for the reply with its ID.
