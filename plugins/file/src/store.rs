@@ -116,21 +116,25 @@ impl Store {
         seen: &mut Option<Stamp>,
         by_mtime: bool,
     ) -> Result<Option<u32>, LoadError> {
-        let stamp = stamp(&self.path)?;
+        let before = stamp(&self.path)?;
         let known = self.zone.load().as_ref().map(|zone| zone.serial());
-        if by_mtime && seen.is_some_and(|(modified, _)| stamp.0 <= modified) {
+        if by_mtime && seen.is_some_and(|(modified, _)| before.0 <= modified) {
             return Ok(None);
         }
-        let octets = std::fs::read(&self.path)?;
         if !by_mtime && known.is_some() {
             // The serial tells even where the file was written twice within one tick of its clock.
-            let serial = Zone::peek_serial(octets.clone(), &self.path, &self.origin)?;
-            if Some(serial) == known {
+            let octets = std::fs::read(&self.path)?;
+            if Some(Zone::peek_serial(octets, &self.path, &self.origin)?) == known {
                 return Ok(None);
             }
         }
+        let octets = std::fs::read(&self.path)?;
+        // What is still being written would be half a zone with the new serial, and never looked at again.
+        if stamp(&self.path)? != before {
+            return Ok(None);
+        }
         let serial = self.read(octets)?;
-        *seen = Some(stamp);
+        *seen = Some(before);
         Ok(Some(serial))
     }
 
