@@ -7,6 +7,7 @@ use std::time::Duration;
 use hickory_proto::op::{Edns, Message, MessageType, OpCode, Query};
 use hickory_proto::rr::rdata::opt::EdnsOption;
 use hickory_proto::rr::{Name, RData, Record, RecordType};
+use hickory_proto::serialize::binary::{BinDecodable as _, BinDecoder};
 use tokio::time::Instant;
 
 /// How to ask.
@@ -233,6 +234,11 @@ pub(crate) fn rdata_text(data: &RData) -> String {
         RData::TXT(txt) => {
             let string = |string: &[u8]| format!("\"{}\"", String::from_utf8_lossy(string));
             txt.txt_data.iter().map(|s| string(s)).collect::<Vec<_>>().join(" ")
+        }
+        // RFC 6672 §2.1: a name, without compression.
+        RData::Unknown { code, rdata } if u16::from(*code) == 39 => {
+            let name = Name::read(&mut BinDecoder::new(&rdata.anything));
+            name.map_or_else(|error| error.to_string(), |name| name.to_ascii())
         }
         data => data.to_string(),
     }
