@@ -4,3 +4,4 @@ mod answers;
 mod harness;
 mod life;
 mod settings;
+mod whole;

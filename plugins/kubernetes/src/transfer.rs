@@ -34,11 +34,7 @@ impl WholeZones {
         config: &Config,
         local: &Arc<OnceLock<Vec<IpAddr>>>,
     ) -> Self {
-        Self {
-            cluster: Arc::clone(cluster),
-            config: config.clone(),
-            local: Arc::clone(local),
-        }
+        Self { cluster: Arc::clone(cluster), config: config.clone(), local: Arc::clone(local) }
     }
 
     fn all(&self, origin: &Name) -> Option<Vec<Record>> {

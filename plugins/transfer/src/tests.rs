@@ -1,5 +1,6 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use plugin::capability::Transfer;
 use plugin::proto::op::{Message, MessageType, OpCode, ResponseCode};
@@ -277,8 +278,11 @@ async fn a_secondary_that_refuses_is_told_three_times() {
     for _ in 0..3 {
         notified(&socket, ResponseCode::NotAuth).await;
     }
-    // The next one is for another serial, so that there is no fourth for this one.
+    // The fourth is for the next serial, so there is no fifth.
     serials.send(8).unwrap();
     notified(&socket, ResponseCode::NoError).await;
+    let mut octets = [0; 512];
+    let more = tokio::time::timeout(Duration::from_secs(60), socket.recv_from(&mut octets));
+    assert!(more.await.is_err());
     drop(announcing);
 }

@@ -46,7 +46,9 @@ fn by_hand(properties: &str) -> (Arc<Kubernetes>, Arc<Store>) {
         cluster,
         background: kit.shared.background.clone(),
         listen: Vec::new(),
-        local: [IpAddr::from([198, 51, 100, 7]), "2001:db8::7".parse().unwrap()].to_vec().into(),
+        local: Arc::new(
+            [IpAddr::from([198, 51, 100, 7]), "2001:db8::7".parse().unwrap()].to_vec().into(),
+        ),
         startup_end: std::sync::OnceLock::new(),
     };
     (Arc::new(made), store)
