@@ -395,7 +395,6 @@ impl Sketch {
         Self::places(hash).into_iter().map(|at| self.counts[at]).min().unwrap_or(0)
     }
 
-    #[expect(clippy::cast_possible_truncation, reason = "the low bits are what is wanted")]
     fn places(hash: u64) -> [usize; 2] {
         [(hash >> 20) as usize % SKETCH_LEN, (hash >> 42) as usize % SKETCH_LEN]
     }
