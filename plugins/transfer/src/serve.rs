@@ -43,9 +43,8 @@ impl Plugin for Transfer {
             if !source.origins().contains(&origin) {
                 continue;
             }
-            match fetch(source, origin.clone(), known).await? {
-                Some(whole) => return Ok(respond(request, whole)),
-                None => continue,
+            if let Some(whole) = fetch(source, origin.clone(), known).await? {
+                return Ok(respond(request, whole));
             }
         }
         pass_on(request, next).await
