@@ -141,7 +141,9 @@ async fn a_file_holds_for_all_clients() {
 }
 
 /// Answers names below `a.example` with an error, others with the table below.
-struct Failing(fn() -> ServeError);
+struct Failing(MakeError);
+
+type MakeError = fn() -> ServeError;
 
 #[async_trait]
 impl Plugin for Failing {
@@ -156,7 +158,7 @@ impl Plugin for Failing {
 #[tokio::test]
 async fn a_failure_ends_the_walk_and_a_refusal_does_not() {
     let file = ResolvConf::new("failures", "search a.example b.example\n");
-    let failing: [(&str, fn() -> ServeError, Option<ResponseCode>); 3] = [
+    let failing: [(&str, MakeError, Option<ResponseCode>); 3] = [
         ("refused", || ServeError::rcode_only(ResponseCode::Refused), None),
         ("failed", || ServeError::failed("on purpose"), Some(ResponseCode::ServFail)),
         ("ended", || ServeError::ChainEnded, Some(ResponseCode::ServFail)),

@@ -179,7 +179,7 @@ async fn a_large_zone_comes_in_several_messages() {
 fn settings_are_read() {
     let text = "transfer example.net {\n to 192.0.2.1 192.0.2.2:1053 [2001:db8::2]:34 [fe80::1%eth0]:53\n \
                 to 2001:db8::3 fe80::2%7 *\n source 2001:db8::53\n}";
-    let (config, diagnostics) = with_setup(&Kit::new(), text, |setup| Config::parse(setup));
+    let (config, diagnostics) = with_setup(&Kit::new(), text, Config::parse);
     assert!(diagnostics.is_empty(), "{diagnostics:?}");
     let [rule] = config.rules.as_slice() else { panic!("{config:?}") };
     let secondaries: Vec<(String, Option<&str>)> = rule
@@ -273,7 +273,7 @@ async fn a_secondary_that_refuses_is_told_three_times() {
     let kit = Kit::new();
     let serials = offer(&kit, small_zone());
     let text = format!("transfer {{\n to {address}\n}}");
-    let (config, _) = with_setup(&kit, &text, |setup| Config::parse(setup));
+    let (config, _) = with_setup(&kit, &text, Config::parse);
     let announcing = notify::announce(&config, &kit.block.capabilities);
     for _ in 0..3 {
         notified(&socket, ResponseCode::NotAuth).await;
@@ -282,7 +282,7 @@ async fn a_secondary_that_refuses_is_told_three_times() {
     serials.send(8).unwrap();
     notified(&socket, ResponseCode::NoError).await;
     let mut octets = [0; 512];
-    let more = tokio::time::timeout(Duration::from_secs(60), socket.recv_from(&mut octets));
+    let more = tokio::time::timeout(Duration::from_mins(1), socket.recv_from(&mut octets));
     assert!(more.await.is_err());
     drop(announcing);
 }
