@@ -113,7 +113,7 @@ impl Listener {
     pub(crate) async fn answer(self: Arc<Self>, query: Query, origin: Origin) -> Option<Finished> {
         let Query { message, advertised_size } = query;
         let message = *message;
-        let client = Client {
+        let mut client = Client {
             edns: message.edns.clone(),
             advertised_size: advertised_size.unwrap_or(0),
             address: origin.client,
@@ -140,6 +140,9 @@ impl Listener {
             tallies: reply.tallies().into(),
             is_shuffled: reply.is_shuffled(),
         };
+        if let Some(most) = reply.udp_payload_limit() {
+            client.advertised_size = client.advertised_size.min(most);
+        }
         let edes = reply.edes().to_vec();
         let more = reply.take_more();
         match finish(reply.into_message()?, &edes, &client) {

@@ -131,7 +131,8 @@ const BUILT_IN: &[Entry] = &[
     setting("reload", settings::reload::SETTING),
     // Above all that makes replies: it names the server in them.
     plugin(rhumb_nsid::PLUGIN),
-    not_yet("bufsize"),
+    // Above all that send: what they may send is told from the query.
+    plugin(rhumb_bufsize::PLUGIN),
     // Which addresses the block listens on: plugins below ask their own listener.
     setting("bind", settings::bind::SETTING),
     setting("debug", settings::debug::SETTING),

@@ -19,6 +19,7 @@ pub struct Reply {
     edes: SmallVec<[Ede; 1]>,
     tallies: SmallVec<[Tally; 8]>,
     is_shuffled: bool,
+    udp_payload_limit: Option<u16>,
 }
 
 /// A count that was made for a reply, to be made again each time the reply is replayed.
@@ -129,6 +130,17 @@ impl Reply {
     /// Whether the order of its addresses and MX records is drawn for each client.
     pub fn is_shuffled(&self) -> bool {
         self.is_shuffled
+    }
+
+    /// Says that the client gets no more over UDP than this many octets, whatever it advertised, and this
+    /// size back in its OPT record. Clients without EDNS stay at 512.
+    pub fn limit_udp_payload(&mut self, most: u16) {
+        self.udp_payload_limit = Some(self.udp_payload_limit.map_or(most, |limit| limit.min(most)));
+    }
+
+    /// What the client gets over UDP at the most, where that is not for the client to say.
+    pub fn udp_payload_limit(&self) -> Option<u16> {
+        self.udp_payload_limit
     }
 
     /// Adds an extended DNS error; clients without EDNS do not get it.

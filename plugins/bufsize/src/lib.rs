@@ -32,13 +32,23 @@ impl Plugin for Bufsize {
         if let Some(edns) = &mut bounded.message_mut().edns {
             edns.set_max_payload(most);
         }
-        next.serve(&bounded).await
+        let mut reply = next.serve(&bounded).await.unwrap_or_else(|error| failure(request, &error));
+        reply.limit_udp_payload(most);
+        Ok(reply)
     }
 
     /// A reply is told apart by the size in its query.
     fn is_pure(&self) -> bool {
         true
     }
+}
+
+/// The reply that the server would make of the error: it has to tell the lowered size as well. What logs
+/// and counts errors stands below and has done so.
+fn failure(request: &Request, error: &ServeError) -> Reply {
+    let mut reply = Reply::from(request.reply_with(error.rcode()));
+    error.ede().cloned().into_iter().for_each(|ede| reply.add_ede(ede));
+    reply
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 use std::sync::{Arc, Mutex};
 
 use plugin::Chain;
-use plugin::proto::op::Edns;
+use plugin::proto::op::{Edns, ResponseCode};
 use testkit::{Kit, Table, ask, query};
 
 use super::PLUGIN;
@@ -32,10 +32,22 @@ async fn sizes_are_lowered_and_never_raised_nor_invented() {
         if let Some(size) = asked {
             query = query.edns(size);
         }
-        ask(&chain, &query).await.unwrap();
+        let reply = ask(&chain, &query).await.unwrap();
+        let is_lowered = asked != expected;
+        assert_eq!(reply.udp_payload_limit(), expected.filter(|_| is_lowered), "{text}: {asked:?}");
         assert_eq!(*seen.lock().unwrap(), expected, "{text}: {asked:?}");
         assert_eq!(table.asked(), 1, "{text}: {asked:?}");
     }
+}
+
+#[tokio::test]
+async fn failures_tell_the_lowered_size_too() {
+    let bufsize = Kit::new().plugin(&PLUGIN, "bufsize").unwrap();
+    let table = Arc::new(Table::new("").failing());
+    let chain = Chain::new([("bufsize", bufsize), ("table", table.link())]);
+    let reply = ask(&chain, &query("www.example.org. A").edns(4096)).await.unwrap();
+    assert_eq!((reply.rcode(), reply.udp_payload_limit()), (ResponseCode::ServFail, Some(1232)));
+    assert!(ask(&chain, &query("www.example.org. A")).await.is_err());
 }
 
 #[test]
