@@ -172,7 +172,7 @@ async fn blocks_with_one_address_share_what_they_know_and_the_last_mode() {
 
 #[tokio::test]
 async fn an_address_that_cannot_be_listened_on_is_told_and_dns_is_served_all_the_same() {
-    let logs = testkit::Logs::capture();
+    let logs = Logs::capture();
     let plugin = Kit::new().plugin(&PLUGIN, "ready 192.0.2.1:8181").unwrap();
     plugin.start().await.unwrap();
     plugin.run(Shutdown::pair().1).await;
