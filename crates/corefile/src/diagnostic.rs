@@ -2,7 +2,7 @@
 
 use crate::Span;
 
-/// One mistake or doubt. Rendering is the server's: see [`crate::render`].
+/// One mistake or doubt. Rendering is the server's: see [`crate::render()`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Diagnostic {

@@ -7,7 +7,7 @@
 //! assert_eq!(testkit::lines(&reply.message().unwrap().answers), ["…"]);
 //! ```
 //!
-//! [`Kit`] sets plugins up from Corefile text, [`query`] builds requests, [`Table`] is a plugin that
+//! [`Kit`] sets plugins up from Corefile text, [`query()`] builds requests, [`Table`] is a plugin that
 //! answers from zone-file lines, [`StubUpstream`] is a real socket that answers what a closure says.
 
 mod kit;

@@ -1,6 +1,6 @@
 //! A DNS message as borrowed bytes: what can be known of a query without decoding it.
 //!
-//! [`screen`] decides in a few comparisons whether a message is worth decoding at all, and gives
+//! [`screen()`] decides in a few comparisons whether a message is worth decoding at all, and gives
 //! a [`QueryView`] of those that are. Nothing here allocates, blocks or panics, whatever the bytes.
 //!
 //! ```text

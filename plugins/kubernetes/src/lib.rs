@@ -8,7 +8,7 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`config`], [`selector`] | the directive's settings |
-//! | [`source`], [`manifests`], [`api`] | where objects come from: files, or an API server |
+//! | [`source`](mod@source), [`manifests`], [`api`] | where objects come from: files, or an API server |
 //! | [`watch`], [`instrument`], [`backoff`] | one watch of an API server, its requests, its patience |
 //! | [`object`], [`kept`] | objects as they arrive, and as they are kept |
 //! | [`store`] | the cluster, ready for look-ups |

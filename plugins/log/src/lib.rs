@@ -10,9 +10,8 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`config`] | the directives, typed |
-//! | [`format`] | a line's format: text and placeholders |
+//! | [`format`](mod@format) | a line's format: text and placeholders |
 //! | [`class`] | what kind of answer a reply is |
-//! | [`names`] | names, types, classes and response codes as they are written |
 //! | [`serve`] | the handler |
 
 mod class;

@@ -11,7 +11,7 @@
 //! | [`tree`] | the tree, and how it is written back for metric labels |
 //! | [`eval`] | the tree and the query's data to text |
 //! | [`function`] | the functions: `index`, `eq`, `parseInt` … |
-//! | [`format`] | the verbs of `printf` |
+//! | [`format`](mod@format) | the verbs of `printf` |
 //! | [`value`] | what expressions evaluate to |
 //!
 //! Templates inside templates (`define`, `template`, `block`) and the functions for web pages (`html`, `js`,
