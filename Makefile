@@ -38,7 +38,7 @@ fmt: ## Format the code
 
 lint: ## Run clippy over everything; a warning is an error
 	cargo clippy --workspace --all-targets -j $(JOBS) -- -D warnings
-	cargo clippy -p rhumb --no-default-features -j $(JOBS) -- -D warnings
+	cargo clippy --workspace --no-default-features -j $(JOBS) -- -D warnings
 
 doc: ## Build the API documentation; a warning is an error
 	RUSTDOCFLAGS='-D warnings -A rustdoc::private_intra_doc_links' cargo doc --workspace --no-deps --document-private-items -j $(JOBS)
