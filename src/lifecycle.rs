@@ -5,7 +5,7 @@
 //!                                     │  ▲                             ▲
 //!                     SIGUSR1, SIGHUP,│  │ swap routes                 │ SIGTERM, SIGINT
 //!                     changed Corefile▼  │
-//!                        load ─ assemble ─ open new sockets ─ start ─ stop what is no longer wanted
+//!                        load ─ assemble ─ start ─ open new sockets ─ stop what is no longer wanted
 //! ```
 //!
 //! A reload that fails at any step leaves everything as it was.
