@@ -18,6 +18,7 @@
 //! | [`metrics`] | counters that cost a worker one uncontended store |
 //! | [`http`] | the small HTTP endpoints of health, ready and prometheus |
 //! | [`names`] | names, types and codes as log lines and labels write them |
+//! | [`pattern`] | regular expressions in RE2's language |
 //! | [`zones`] | [`Zones`] and [`Fallthrough`] arguments |
 //!
 //! Two plugins that must talk do so through a trait in [`capability`].
@@ -29,6 +30,7 @@ mod error;
 pub mod http;
 pub mod metrics;
 pub mod names;
+pub mod pattern;
 pub mod replay;
 pub mod reply;
 pub mod request;

@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
+use plugin::pattern;
 use plugin::{Argument, Diagnostic, Directive, Property, Setup};
 use regex::Regex;
-
-use crate::pattern;
 
 /// What the directive says.
 #[derive(Debug, Default)]

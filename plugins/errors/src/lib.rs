@@ -11,13 +11,11 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`config`] | the directive, typed |
-//! | [`pattern`] | regular expressions as CoreDNS's users write them |
 //! | [`consolidate`] | the window of one rule |
 //! | [`serve`] | the line of an error |
 
 mod config;
 mod consolidate;
-mod pattern;
 mod serve;
 
 use plugin::{Diagnostic, Plugin, PluginSpec, Setup};

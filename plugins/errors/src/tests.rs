@@ -269,7 +269,7 @@ fn expressions_mean_what_they_mean_to_coredns() {
         let argument =
             plugin::Argument { text: expression.to_owned(), span: plugin::Span::default() };
         let pattern =
-            crate::pattern::compile(&argument).unwrap_or_else(|d| panic!("{}", d.message));
+            plugin::pattern::compile(&argument).unwrap_or_else(|d| panic!("{}", d.message));
         assert!(pattern.is_match(matching), "{expression} on {matching}");
         assert!(!pattern.is_match(other), "{expression} on {other}");
     }

@@ -1,12 +1,12 @@
 //! The directives, typed.
 
+use plugin::pattern;
 use plugin::proto::op::ResponseCode;
 use plugin::proto::rr::{DNSClass, RecordType};
 use plugin::{Argument, Diagnostic, Directive, Ede, Fallthrough, Property, Setup, Zones};
 use regex::Regex;
 
 use crate::expression::{self, Environment, Program, Type};
-use crate::pattern;
 use crate::subject::FIELDS;
 use crate::text::Template;
 
@@ -83,7 +83,7 @@ impl Config {
             setup.note(result);
         }
         if config.patterns.is_empty() {
-            config.patterns.push(pattern::anything());
+            config.patterns.push(Regex::new(".*").expect("the expression is a constant"));
         }
         (class.is_some() && rtype.is_some()).then_some(config)
     }

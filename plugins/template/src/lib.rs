@@ -15,12 +15,10 @@
 //! | [`text`] | the language of templates |
 //! | [`expression`] | the language of `var` and `expr` |
 //! | [`record`] | a line of a zone file to a record |
-//! | [`pattern`] | regular expressions as they are written for CoreDNS |
 
 mod config;
 mod expression;
 mod metrics;
-mod pattern;
 mod record;
 mod serve;
 mod subject;

@@ -113,7 +113,7 @@ impl Checker<'_> {
             Node::Matches(text, pattern, compiled) => {
                 let (of, with) = (self.node(text)?, self.node(pattern)?);
                 if let Node::Text(pattern) = &**pattern {
-                    *compiled = Some(crate::pattern::of_text(pattern).map_err(CompileError::new)?);
+                    *compiled = Some(plugin::pattern::of_text(pattern).map_err(CompileError::new)?);
                 }
                 if !of.fits(&Type::Text) || !with.fits(&Type::Text) {
                     return Err(mismatched("matches", &of, &with));

@@ -117,7 +117,7 @@ impl Scope<'_> {
                     Some(pattern) => pattern.is_match(&text),
                     None => {
                         let pattern = self.text(pattern)?;
-                        crate::pattern::of_text(&pattern).map_err(RunError::new)?.is_match(&text)
+                        plugin::pattern::of_text(&pattern).map_err(RunError::new)?.is_match(&text)
                     }
                 })
             }

@@ -9,11 +9,11 @@
 //! | `[[]`, `[a&&b]`, `[a~~b]` | characters | sets of sets |
 //! | `\Q.+\E` | the text between | an error |
 
-use plugin::{Argument, Diagnostic};
+use crate::{Argument, Diagnostic};
 use regex::{Regex, RegexBuilder};
 
-/// Compiles an expression within bounds.
-pub(crate) fn compile(written: &Argument) -> Result<Regex, Diagnostic> {
+/// Compiles an expression that stands in a Corefile: at most 10,000 octets, as with CoreDNS.
+pub fn compile(written: &Argument) -> Result<Regex, Diagnostic> {
     let wrong = |message: String| Diagnostic::error(written.span, message);
     if written.len() > MAX_LEN {
         return Err(wrong(format!(
@@ -22,14 +22,20 @@ pub(crate) fn compile(written: &Argument) -> Result<Regex, Diagnostic> {
         ))
         .label("too long"));
     }
+    of_text(written).map_err(|reason| {
+        wrong(reason)
+            .label("cannot be compiled")
+            .help("the language is RE2's; quote expressions with spaces")
+    })
+}
+
+/// Compiles an expression; the error says what is wrong with it.
+pub fn of_text(written: &str) -> Result<Regex, String> {
     RegexBuilder::new(&translate(written)).size_limit(MAX_SIZE).build().map_err(|error| {
         // The last line says what is wrong; those above it draw the expression.
         let reason = error.to_string();
-        let reason =
-            reason.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
-        wrong(format!("`{written}` is not a regular expression: {reason}"))
-            .label("cannot be compiled")
-            .help("the language is RE2's; quote expressions with spaces")
+        let reason = reason.lines().last().unwrap_or_default().trim_start_matches("error: ");
+        format!("`{written}` is not a regular expression: {reason}")
     })
 }
 
